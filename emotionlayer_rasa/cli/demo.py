@@ -1,0 +1,191 @@
+"""``emotionlayer demo``: a spoken call through the assistant of this folder, every server a real one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    import httpx
+    from rich.console import Console
+
+    from emotionlayer_rasa.cli.recordings import Call, Recording
+    from emotionlayer_rasa.cli.servers import Servers
+    from emotionlayer_rasa.utterance import EmotionReading
+
+SHOWN_SLOTS = (
+    "emotion",
+    "affective_state",
+    "response_strategy",
+    "order_number",
+    "order_status",
+    "emotion_consent",
+    "escalated",
+)
+
+
+@click.command()
+@click.option("--audio", type=click.Path(path_type=Path), multiple=True, metavar="FILES", help="Your recordings.")
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.option("--model", type=click.Path(path_type=Path), default="models/assistant.tar.gz", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default="demo-output", show_default=True)
+def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path) -> None:
+    """Start the servers, hold a call through the voice channel, show each turn, stop the servers.
+
+    Run it in the assistant's folder (the one that holds config.yml). Without --audio the recordings come from the
+    project's corpora, else from CREMA-D's repository, else from espeak-ng; the output says which.
+    """
+    from rich.console import Console
+
+    from emotionlayer_rasa.cli.recordings import find_calls
+    from emotionlayer_rasa.cli.servers import Servers
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console(highlight=False)
+    calls = find_calls((*audio, *more), out / "recordings")
+    try:
+        with Servers(out / "logs", {"RASA_TELEMETRY_ENABLED": "false"}) as servers:
+            address = start_assistant(servers, model, out, console)
+            for number, call in enumerate(calls, 1):
+                _hold_call(console, address, call, out / f"call-{number}.png")
+    except KeyboardInterrupt:
+        console.print("\nStopped; every server is down.")
+        raise SystemExit(130) from None
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def start_assistant(servers: Servers, model: Path, out: Path, console: Console) -> str:
+    """Start the language model (where installed), the action server and Rasa; return Rasa's address."""
+    import yaml
+
+    from emotionlayer_rasa.cli.servers import free_port
+    from emotionlayer_rasa.errors import ConfigurationError
+    from emotionlayer_rasa.response.llm_server import local_llm_available
+
+    if not model.is_file():
+        raise ConfigurationError(f"No trained assistant at {model}. Train it with: make model")
+    began = time.monotonic()
+    rasa_port, action_port, llm_port = free_port(), free_port(), free_port()
+    endpoints = yaml.safe_load(Path("endpoints.yml").read_text(encoding="utf-8"))
+    endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{action_port}/webhook"
+    with_llm = local_llm_available()
+    if with_llm:
+        endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
+        servers.start("llm", [sys.executable, "-m", "emotionlayer_rasa.cli", "llm", "--port", str(llm_port)])
+    else:
+        endpoints.pop("llm", None)
+        console.print("No local language model is installed: templates answer.")
+    out.mkdir(parents=True, exist_ok=True)
+    endpoints_file = out / "endpoints.yml"
+    endpoints_file.write_text(yaml.safe_dump(endpoints), encoding="utf-8")
+
+    rasa = [sys.executable, "-m", "rasa"]
+    servers.environment["EMOTIONLAYER_ENDPOINTS"] = str(endpoints_file.resolve())
+    servers.start("actions", [*rasa, "run", "actions", "--port", str(action_port)])
+    servers.start(
+        "rasa",
+        [*rasa, "run", "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)]
+        + ["--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"],
+    )
+    address = f"http://127.0.0.1:{rasa_port}"
+    with console.status("Starting the language model, the action server and Rasa"):
+        if with_llm:
+            servers.wait("llm", f"http://127.0.0.1:{llm_port}/health", lambda answer: answer.status_code == 200)
+        servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.status_code == 200)
+        servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
+        servers.wait(
+            "rasa", f"{address}/webhooks/voice/", lambda answer: answer.json().get("status") == "ok", seconds=600
+        )
+    console.print(f"All servers are ready after {time.monotonic() - began:.0f} s (logs: {out / 'logs'}).")
+    return address
+
+
+def _hold_call(console: Console, address: str, call: Call, picture: Path) -> None:
+    import httpx
+
+    from emotionlayer_rasa.cli.call_picture import draw_call
+
+    sender = f"demo-{uuid.uuid4().hex[:8]}"
+    console.rule(f"[bold]A call[/] · {call.source}", align="left")
+    turns: list[tuple[str, EmotionReading]] = []
+    with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
+        opening = http.post("/webhooks/voice/webhook", json={"sender": sender, "message": "/session_start"})
+        opening.raise_for_status()
+        for message in opening.json()["messages"]:
+            console.print(f"[bold]assistant[/]  {message.get('text', '')}", soft_wrap=True)
+        for number, recording in enumerate(call.recordings, 1):
+            turns.append(_hold_turn(console, http, sender, number, recording))
+    draw_call(f"Emotion over the call · {call.source}", turns, picture)
+    console.print(f"\nPicture of the call: {picture}\n")
+
+
+def _hold_turn(
+    console: Console, http: httpx.Client, sender: str, number: int, recording: Recording
+) -> tuple[str, EmotionReading]:
+    from emotionlayer_rasa.utterance import EmotionReading
+
+    began = time.perf_counter()
+    answer = http.post(
+        "/webhooks/voice/webhook",
+        data={"sender": sender},
+        files={"audio": (recording.path.name, recording.path.read_bytes())},
+    )
+    round_trip_ms = 1000 * (time.perf_counter() - began)
+    body = answer.json()
+    console.print(f"\n[bold]{number}[/]  {recording.path.name}  [dim]{recording.note}[/]")
+    if answer.is_error:
+        console.print(f"   [red]error[/]    {body['error']['code']}: {body['error']['message']}", soft_wrap=True)
+        return recording.note, EmotionReading()
+    emotion = EmotionReading(**body["emotion"])
+    tracker = http.get(f"/conversations/{sender}/tracker").json()
+    for name, value in _described(body, emotion, tracker, round_trip_ms):
+        console.print(f"   [bold]{name:<9}[/]{value}", soft_wrap=True)
+    return recording.note.removeprefix("acted: "), emotion
+
+
+def _described(
+    body: dict[str, Any], emotion: EmotionReading, tracker: dict[str, Any], round_trip_ms: float
+) -> list[tuple[str, str]]:
+    from rich.markup import escape
+
+    best = ", ".join(f"{name} {score:.2f}" for name, score in emotion.best(3))
+    pad = "  ".join(
+        f"{axis[0].upper()} {value:.2f}"
+        for axis in ("valence", "arousal", "dominance")
+        if (value := getattr(emotion, axis)) is not None
+    )
+    slots = {name: tracker["slots"].get(name) for name in SHOWN_SLOTS}
+    timings = body["timings_ms"]
+    stages = "  ".join(f"{name} {value:.0f}" for name, value in timings.items())
+    lines = [
+        ("heard", f"“{escape(body['transcript']['text'])}”"),
+        ("voice", f"{emotion.label} (confidence {emotion.confidence:.2f}: {best})  {pad}"),
+        ("state", f"{body['state']} -> {body['strategy']}"),
+        ("slots", "  ".join(f"{name}={value}" for name, value in slots.items() if value is not None)),
+        ("actions", ", ".join(_actions_of_last_turn(tracker))),
+    ]
+    for message in body["messages"]:
+        custom = message.get("custom") or {}
+        speech = "  ".join(f"{key} {custom[key]}" for key in ("source", "speed", "tone", "pitch") if key in custom)
+        lines.append(("reply", escape(message.get("text", "")) + (f"  [dim]{speech}[/]" if speech else "")))
+    lines.append(("ms", f"{stages}  [dim]round trip {round_trip_ms:.0f}[/]"))
+    return lines
+
+
+def _actions_of_last_turn(tracker: dict[str, Any]) -> list[str]:
+    actions: list[str] = []
+    for event in tracker["events"]:
+        if event["event"] == "user":
+            actions = []
+        elif event["event"] == "action" and event["name"] not in ("action_listen", "action_extract_slots"):
+            actions.append(f"{event['name']} ({event.get('policy') or 'Rasa'})")
+    return actions

@@ -1,0 +1,18 @@
+"""``emotionlayer llm``: a small language model on this machine, behind an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--model", type=click.Path(path_type=Path), help="A GGUF file; else SmolLM2 from its package.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8090, show_default=True)
+def llm(model: Path | None, host: str, port: int) -> None:
+    """Serve the language model until Ctrl-C."""
+    from emotionlayer_rasa.response.llm_server import serve
+
+    serve(model, host=host, port=port)

@@ -1,0 +1,32 @@
+"""The command group. Each command's module imports what it needs inside the command, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import click
+
+from emotionlayer_rasa import __version__
+from emotionlayer_rasa.cli.analyze import analyze
+from emotionlayer_rasa.cli.demo import demo
+from emotionlayer_rasa.cli.llm import llm
+from emotionlayer_rasa.cli.train import train
+from emotionlayer_rasa.errors import EmotionLayerError
+
+
+class _Group(click.Group):
+    """Turns our errors into one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EmotionLayerError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__, prog_name="emotionlayer")
+def main() -> None:
+    """Hear how something is said."""
+
+
+for _command in (analyze, demo, llm, train):
+    main.add_command(_command)

@@ -1,0 +1,17 @@
+"""``emotionlayer train``: train and export the emotion model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="A training configuration; else the shipped one.")
+@click.option("--out", type=click.Path(path_type=Path), default="results/training", show_default=True)
+def train(config: Path | None, out: Path) -> None:
+    """Train the emotion model on the corpora of the shared folder, split by speaker, and export it to ONNX."""
+    from emotionlayer_rasa.training import train as run
+
+    run(config, out)

@@ -1,0 +1,156 @@
+"""Every error the package raises on purpose.
+
+::
+
+    EmotionLayerError
+    ├── ConfigurationError        a key or value in a settings file is wrong
+    ├── MissingExtraError         an optional dependency is not installed
+    ├── AudioError                the audio that came in cannot be used
+    │   ├── EmptyAudioError
+    │   ├── TruncatedAudioError
+    │   ├── SilentAudioError
+    │   ├── InvalidSamplesError   NaN or infinite samples
+    │   ├── UnsupportedAudioError not audio, or a format we do not read
+    │   ├── AudioTooLongError
+    │   └── AudioTooLargeError
+    ├── ModelError                a model cannot be found, fetched or loaded
+    │   ├── UnknownLanguageError
+    │   ├── ModelUnavailableError
+    │   ├── DownloadError
+    │   └── ChecksumError
+    ├── RequestError              a request to the voice channel is malformed
+    │   └── UnauthorizedError
+    ├── BusyError                 the worker pool is full; try again
+    └── LLMError                  the language model gave no usable answer
+
+Each message says what happened and what to do next; none holds a transcript, a prompt or audio.
+``code`` is stable and machine readable: it is what the HTTP channel and ``emotionlayer analyze`` report.
+"""
+
+from __future__ import annotations
+
+
+class EmotionLayerError(Exception):
+    """Base of all errors of this package."""
+
+    code = "error"
+
+
+class ConfigurationError(EmotionLayerError):
+    """A key or a value in a settings file is wrong."""
+
+    code = "configuration"
+
+
+class MissingExtraError(EmotionLayerError):
+    """An optional dependency is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"The package '{package}' is not installed. "
+            f"Install it with: pip install 'emotionlayer-rasa[{extra}]'"
+        )
+
+
+class AudioError(EmotionLayerError):
+    """The audio that came in cannot be used."""
+
+    code = "audio"
+
+
+class EmptyAudioError(AudioError):
+    """No bytes, or no samples."""
+
+    code = "audio.empty"
+
+
+class TruncatedAudioError(AudioError):
+    """The file ends before its own header says it does."""
+
+    code = "audio.truncated"
+
+
+class SilentAudioError(AudioError):
+    """Every sample is (nearly) zero."""
+
+    code = "audio.silent"
+
+
+class InvalidSamplesError(AudioError):
+    """Samples are NaN or infinite."""
+
+    code = "audio.invalid_samples"
+
+
+class UnsupportedAudioError(AudioError):
+    """The bytes are not audio, or not in a format we read."""
+
+    code = "audio.unsupported"
+
+
+class AudioTooLongError(AudioError):
+    """More seconds than the configured limit."""
+
+    code = "audio.too_long"
+
+
+class AudioTooLargeError(AudioError):
+    """More bytes than the configured limit."""
+
+    code = "audio.too_large"
+
+
+class ModelError(EmotionLayerError):
+    """A model cannot be found, fetched or loaded."""
+
+    code = "model"
+
+
+class UnknownLanguageError(ModelError):
+    """No model is known for the language."""
+
+    code = "model.unknown_language"
+
+
+class ModelUnavailableError(ModelError):
+    """The model is in none of the places the model store looks."""
+
+    code = "model.unavailable"
+
+
+class DownloadError(ModelError):
+    """A model could not be downloaded."""
+
+    code = "model.download"
+
+
+class ChecksumError(ModelError):
+    """A downloaded model is not the one expected."""
+
+    code = "model.checksum"
+
+
+class RequestError(EmotionLayerError):
+    """A request to the voice channel is malformed."""
+
+    code = "request"
+
+
+class UnauthorizedError(RequestError):
+    """The token of a request is missing or wrong."""
+
+    code = "request.unauthorized"
+
+
+class BusyError(EmotionLayerError):
+    """Every worker is taken and the waiting room is full."""
+
+    code = "busy"
+
+
+class LLMError(EmotionLayerError):
+    """The language model gave no usable answer."""
+
+    code = "llm"

@@ -1,0 +1,178 @@
+"""Hearing an utterance: words and emotion side by side, in a bounded pool of threads.
+
+The only place of the package that owns threads. The models release Python's lock while they compute, so threads
+are enough, and an event loop that awaits :meth:`Listener.hear` stays free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
+from threading import Lock
+from typing import Callable, TypeVar
+
+import pydantic
+import structlog
+
+from emotionlayer_rasa.affect import interpret
+from emotionlayer_rasa.audio import AudioLimits, Waveform, decode_audio, decode_raw
+from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
+from emotionlayer_rasa.errors import BusyError
+from emotionlayer_rasa.model_store import ModelStore
+from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
+from emotionlayer_rasa.utterance import EmotionReading, Prosody, Transcript, Utterance
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class ListenerSettings(Settings):
+    """What a listener hears with.
+
+    Attributes:
+        transcription, emotion, limits: settings of the three engines.
+        workers: utterances heard at the same time.
+        waiting: utterances that may wait for a worker; one more is answered with :class:`BusyError`.
+    """
+
+    transcription: TranscriptionSettings = TranscriptionSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    limits: AudioLimits = AudioLimits()
+    workers: int = pydantic.Field(2, ge=1, le=64)
+    waiting: int = pydantic.Field(4, ge=0, le=1024)
+
+
+class Listener:
+    """Turns the bytes of a recording into an :class:`Utterance`. Models load at the first use, once.
+
+    Args:
+        settings: engines, limits and the size of the pool.
+        store: where models are found; the default store otherwise.
+    """
+
+    def __init__(self, settings: ListenerSettings | None = None, store: ModelStore | None = None) -> None:
+        self.settings = settings or ListenerSettings()
+        self._store = store or ModelStore()
+        # Two threads a worker: one for the words, one for the emotion.
+        self._pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener")
+        self._in_flight = 0
+        self._loading = Lock()
+
+    @cached_property
+    def _loaded_transcriber(self) -> Transcriber:
+        return create_transcriber(self.settings.transcription, self._store)
+
+    @cached_property
+    def _loaded_recognizer(self) -> EmotionRecognizer:
+        return create_recognizer(self.settings.emotion)
+
+    @property
+    def transcriber(self) -> Transcriber:
+        """The transcriber, loaded if need be (seconds, or a download)."""
+        with self._loading:
+            return self._loaded_transcriber
+
+    @property
+    def recognizer(self) -> EmotionRecognizer:
+        """The emotion recognizer, loaded if need be."""
+        with self._loading:
+            return self._loaded_recognizer
+
+    async def warm_up(self) -> None:
+        """Load both models now, off the event loop.
+
+        Raises:
+            ModelError: a model cannot be found, fetched or loaded.
+            MissingExtraError: an engine's package is not installed.
+        """
+        await self._run(lambda: (self.transcriber, self.recognizer))
+
+    async def hear(
+        self,
+        data: bytes,
+        *,
+        encoding: str | None = None,
+        sample_rate: int | None = None,
+        transcript: bool = True,
+        emotion: bool = True,
+    ) -> Utterance:
+        """Decode a recording, transcribe it and read its emotion.
+
+        Args:
+            data: the bytes of an audio file, or raw samples.
+            encoding: None for a file, else the encoding of raw samples (see :func:`decode_raw`).
+            sample_rate: samples a second of raw samples, Hz.
+            transcript: False skips the words.
+            emotion: False skips voice and prosody (the caller has not agreed to it).
+
+        Returns:
+            The utterance with state, strategy and milliseconds by stage. Its emotion is ``unknown`` when the
+            recognizer fails: the conversation goes on without it.
+
+        Raises:
+            BusyError: all workers are taken and the waiting room is full.
+            AudioError: the bytes cannot be used.
+            ModelError, MissingExtraError: a model cannot be had.
+        """
+        if self._in_flight >= self.settings.workers + self.settings.waiting:
+            raise BusyError(
+                f"All {self.settings.workers} workers are busy and {self.settings.waiting} utterances wait already. "
+                "Try again in a second, or raise 'workers' or 'waiting'."
+            )
+        self._in_flight += 1
+        try:
+            began = time.perf_counter()
+            waveform, decode_ms = await self._run(self._decode, data, encoding, sample_rate)
+            (words, words_ms), (reading, prosody, emotion_ms) = await asyncio.gather(
+                self._run(self._transcribe, waveform, transcript), self._run(self._feel, waveform, emotion)
+            )
+            total_ms = 1000 * (time.perf_counter() - began)
+        finally:
+            self._in_flight -= 1
+        if prosody and words.words and waveform.duration_s:
+            prosody = replace(prosody, word_rate=len(words.words) / waveform.duration_s)
+        state, strategy = interpret(reading)
+        timings = {"decode": decode_ms, "transcription": words_ms, "emotion": emotion_ms, "hearing": total_ms}
+        return Utterance(words, reading, prosody, state, strategy, waveform.duration_s, timings)
+
+    def close(self) -> None:
+        """End the threads; utterances being heard are finished first."""
+        self._pool.shutdown()
+
+    async def _run(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+    def _decode(self, data: bytes, encoding: str | None, sample_rate: int | None) -> tuple[Waveform, float]:
+        began = time.perf_counter()
+        if encoding is None:
+            waveform = decode_audio(data, self.settings.limits)
+        else:
+            waveform = decode_raw(data, encoding, sample_rate, self.settings.limits)
+        return waveform, 1000 * (time.perf_counter() - began)
+
+    def _transcribe(self, waveform: Waveform, wanted: bool) -> tuple[Transcript, float]:
+        if not wanted:
+            return Transcript(""), 0.0
+        transcriber = self.transcriber
+        began = time.perf_counter()
+        return transcriber.transcribe(waveform), 1000 * (time.perf_counter() - began)
+
+    def _feel(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
+        if not wanted:
+            return EmotionReading(), None, 0.0
+        prosody = None
+        began = time.perf_counter()
+        try:
+            recognizer = self.recognizer
+            began = time.perf_counter()
+            prosody = measure_prosody(waveform)
+            reading = recognizer.recognize(waveform, prosody)
+        except Exception as error:  # an ear that fails must not end the call
+            log.error("listener.emotion.failed", error=type(error).__name__)
+            reading = EmotionReading()
+        return reading, prosody, 1000 * (time.perf_counter() - began)
