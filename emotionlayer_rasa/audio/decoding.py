@@ -1,0 +1,205 @@
+"""Bytes to :class:`~emotionlayer_rasa.audio.Waveform`, through libsndfile (soundfile) and soxr."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+import soundfile
+import soxr
+
+from emotionlayer_rasa.audio.containers import complete, truncated, unsupported
+from emotionlayer_rasa.audio.waveform import SAMPLE_RATE, Waveform
+from emotionlayer_rasa.errors import (
+    AudioTooLargeError,
+    AudioTooLongError,
+    EmptyAudioError,
+    InvalidSamplesError,
+    SilentAudioError,
+    UnsupportedAudioError,
+)
+from emotionlayer_rasa.settings import Settings
+
+RawEncoding = Literal["pcm16", "mulaw", "alaw"]
+"""``pcm16``: signed 16 bit, little endian. ``mulaw``, ``alaw``: G.711, 8 bit a sample."""
+
+_RAW_SUBTYPES = {"pcm16": ("PCM_16", 2), "mulaw": ("ULAW", 1), "alaw": ("ALAW", 1)}
+_SAMPLE_RATES = range(4_000, 384_001)
+_MAX_CHANNELS = 8
+_BLOCK = 65_536
+"""Frames decoded at a time, so that a small file which unpacks into hours never fills the memory."""
+_SILENT = 3e-4
+"""Half the peak-to-peak range below which sound counts as silence: just above the smallest step of A-law, 8/32768,
+which idle telephone lines send."""
+
+
+class AudioLimits(Settings):
+    """What is accepted from a caller.
+
+    Attributes:
+        max_bytes: size of the recording as it comes in.
+        max_seconds: length of the recording once decoded.
+    """
+
+    max_bytes: pydantic.PositiveInt = 10 * 1024 * 1024
+    max_seconds: pydantic.PositiveFloat = 60.0
+
+
+def decode_audio(data: bytes, limits: AudioLimits = AudioLimits()) -> Waveform:
+    """Decode a recording: WAV (8 to 32 bit, float, G.711; any rate), FLAC, Ogg (Vorbis, Opus) or MP3.
+
+    Channels are averaged, samples beyond full scale clipped, and the rate converted to 16 kHz.
+
+    Args:
+        data: the whole file.
+        limits: how much is accepted.
+
+    Raises:
+        EmptyAudioError: no bytes, or a header without samples.
+        AudioTooLargeError: more bytes than ``limits.max_bytes``.
+        AudioTooLongError: more seconds than ``limits.max_seconds``.
+        UnsupportedAudioError: not audio, or none of the formats above.
+        TruncatedAudioError: the file ends early or is damaged.
+        InvalidSamplesError: a sample is NaN or infinite.
+        SilentAudioError: all samples are the same, or nearly.
+    """
+    _check_size(len(data), limits)
+    return _read(complete(data), limits)
+
+
+def decode_raw(
+    data: bytes,
+    encoding: RawEncoding,
+    sample_rate: int,
+    channels: int = 1,
+    limits: AudioLimits = AudioLimits(),
+) -> Waveform:
+    """Decode samples without a header, as telephone systems send them.
+
+    Args:
+        data: the samples, channels interleaved.
+        encoding: one of :data:`RawEncoding`.
+        sample_rate: Hz; 8000 on the telephone.
+        channels: number of channels; they are averaged.
+        limits: how much is accepted.
+
+    Raises:
+        UnsupportedAudioError: the encoding, rate or number of channels is not supported.
+        TruncatedAudioError: the bytes are no whole number of samples.
+        AudioError: as :func:`decode_audio`.
+    """
+    _check_size(len(data), limits)
+    if encoding not in _RAW_SUBTYPES:
+        raise UnsupportedAudioError(
+            f"Raw encoding '{encoding}' is not supported. Use one of: {', '.join(_RAW_SUBTYPES)}."
+        )
+    _check_layout(sample_rate, channels)
+    subtype, width = _RAW_SUBTYPES[encoding]
+    if len(data) % (width * channels):
+        raise truncated(f"{len(data)} bytes are no whole number of {encoding} samples in {channels} channel(s)")
+    return _read(
+        data,
+        limits,
+        format="RAW",
+        subtype=subtype,
+        endian="LITTLE",
+        samplerate=sample_rate,
+        channels=channels,
+    )
+
+
+def load_audio(path: str | Path, limits: AudioLimits = AudioLimits()) -> Waveform:
+    """Decode a file; its size is checked before it is read.
+
+    Raises:
+        OSError: the file cannot be read.
+        AudioError: as :func:`decode_audio`.
+    """
+    path = Path(path)
+    _check_size(path.stat().st_size, limits)
+    return decode_audio(path.read_bytes(), limits)
+
+
+class _ForwardFile(soundfile.SoundFile):
+    """Reads straight ahead: soundfile's own bookkeeping seeks, which fails in FLAC of undeclared length."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _read(data: bytes, limits: AudioLimits, **raw: Any) -> Waveform:
+    try:
+        file = _ForwardFile(io.BytesIO(data), **raw)
+    except (soundfile.LibsndfileError, TypeError):
+        if data.startswith(b"fLaC"):
+            raise truncated("its FLAC header is incomplete or damaged") from None
+        raise unsupported(data) from None
+    with file:
+        _check_layout(file.samplerate, file.channels)
+        most = int(limits.max_seconds * file.samplerate)
+        # Pipes leave the length out, and of an MP3 libsndfile can only guess it: those are counted while reading.
+        declared = file.frames if file.format != "MP3" and file.frames < 2**62 else None
+        if declared is not None and declared > most:
+            raise _too_long(f"{declared / file.samplerate:.1f} s", limits)
+        samples = _read_mono(file, most, limits)
+        if declared is not None and len(samples) < declared:
+            raise truncated(f"its header promises {declared} samples and there are {len(samples)}")
+        rate = file.samplerate
+    if not len(samples):
+        raise EmptyAudioError("The audio holds a header but no samples. Record again.")
+    bad = int(np.count_nonzero(~np.isfinite(samples)))
+    if bad:
+        raise InvalidSamplesError(
+            f"{bad} of {len(samples)} samples are NaN or infinite. Check the program that made the recording, "
+            "or send 16-bit PCM."
+        )
+    if np.ptp(samples) / 2 < _SILENT:
+        raise SilentAudioError("The audio is silent. Check the microphone, its volume and the mute switch.")
+    samples = np.clip(samples, -1.0, 1.0)
+    if rate != SAMPLE_RATE:
+        samples = np.clip(soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ"), -1.0, 1.0)
+    return Waveform(np.ascontiguousarray(samples, dtype=np.float32))
+
+
+def _read_mono(file: soundfile.SoundFile, most: int, limits: AudioLimits) -> np.ndarray:
+    blocks: list[np.ndarray] = []
+    count = 0
+    while True:
+        try:
+            block = file.read(_BLOCK, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            raise truncated(f"it cannot be decoded beyond {count / file.samplerate:.1f} s") from None
+        if not len(block):
+            return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+        count += len(block)
+        if count > most:
+            raise _too_long(f"more than {limits.max_seconds:g} s", limits)
+        blocks.append(block.mean(axis=1))
+
+
+def _check_size(size: int, limits: AudioLimits) -> None:
+    if not size:
+        raise EmptyAudioError("There is no audio: zero bytes came in. Record again.")
+    if size > limits.max_bytes:
+        raise AudioTooLargeError(
+            f"The audio has {size} bytes; the limit is {limits.max_bytes}. "
+            "Send FLAC, Ogg or MP3, send shorter pieces, or raise 'max_bytes'."
+        )
+
+
+def _check_layout(sample_rate: int, channels: int) -> None:
+    if sample_rate not in _SAMPLE_RATES or not 1 <= channels <= _MAX_CHANNELS:
+        raise UnsupportedAudioError(
+            f"{sample_rate} Hz in {channels} channel(s) is not supported. "
+            f"Send {_SAMPLE_RATES.start} to {_SAMPLE_RATES.stop - 1} Hz in 1 to {_MAX_CHANNELS} channels."
+        )
+
+
+def _too_long(length: str, limits: AudioLimits) -> AudioTooLongError:
+    return AudioTooLongError(
+        f"The audio lasts {length}; the limit is {limits.max_seconds:g} s. "
+        "Send shorter pieces, or raise 'max_seconds'."
+    )
