@@ -21,7 +21,11 @@
     ├── RequestError              a request to the voice channel is malformed
     │   └── UnauthorizedError
     ├── BusyError                 the worker pool is full; try again
-    └── LLMError                  the language model gave no usable answer
+    ├── AssistantError            the Rasa assistant behind the voice channel cannot answer
+    │   ├── AssistantNotReadyError
+    │   └── AssistantTimeoutError
+    ├── LLMError                  the language model gave no usable answer
+    └── ServerError               a server of the demonstration did not start
 
 Each message says what happened and what to do next; none holds a transcript, a prompt or audio.
 ``code`` is stable and machine readable: it is what the HTTP channel and ``emotionlayer analyze`` report.
@@ -150,7 +154,31 @@ class BusyError(EmotionLayerError):
     code = "busy"
 
 
+class AssistantError(EmotionLayerError):
+    """The Rasa assistant behind the voice channel cannot answer."""
+
+    code = "assistant"
+
+
+class AssistantNotReadyError(AssistantError):
+    """The Rasa server has no model."""
+
+    code = "assistant.not_ready"
+
+
+class AssistantTimeoutError(AssistantError):
+    """Rasa and its actions took too long."""
+
+    code = "assistant.timeout"
+
+
 class LLMError(EmotionLayerError):
     """The language model gave no usable answer."""
 
     code = "llm"
+
+
+class ServerError(EmotionLayerError):
+    """A server of the demonstration did not start."""
+
+    code = "server"

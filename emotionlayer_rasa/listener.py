@@ -18,7 +18,7 @@ import pydantic
 import structlog
 
 from emotionlayer_rasa.affect import interpret
-from emotionlayer_rasa.audio import AudioLimits, Waveform, decode_audio, decode_raw
+from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, RawEncoding, Waveform, decode_audio, decode_raw
 from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
 from emotionlayer_rasa.errors import BusyError
 from emotionlayer_rasa.model_store import ModelStore
@@ -43,8 +43,8 @@ class ListenerSettings(Settings):
     transcription: TranscriptionSettings = TranscriptionSettings()
     emotion: EmotionSettings = EmotionSettings()
     limits: AudioLimits = AudioLimits()
-    workers: int = pydantic.Field(2, ge=1, le=64)
-    waiting: int = pydantic.Field(4, ge=0, le=1024)
+    workers: int = pydantic.Field(default=2, ge=1, le=64)
+    waiting: int = pydantic.Field(default=4, ge=0, le=1024)
 
 
 class Listener:
@@ -83,21 +83,24 @@ class Listener:
         with self._loading:
             return self._loaded_recognizer
 
-    async def warm_up(self) -> None:
-        """Load both models now, off the event loop.
+    async def warm_up(self, *, transcript: bool = True, emotion: bool = True) -> None:
+        """Load the models now, off the event loop.
 
         Raises:
             ModelError: a model cannot be found, fetched or loaded.
             MissingExtraError: an engine's package is not installed.
         """
-        await self._run(lambda: (self.transcriber, self.recognizer))
+        if transcript:
+            await self._run(lambda: self.transcriber)
+        if emotion:
+            await self._run(lambda: self.recognizer)
 
     async def hear(
         self,
         data: bytes,
         *,
-        encoding: str | None = None,
-        sample_rate: int | None = None,
+        encoding: RawEncoding | None = None,
+        sample_rate: int = SAMPLE_RATE,
         transcript: bool = True,
         emotion: bool = True,
     ) -> Utterance:
@@ -121,7 +124,7 @@ class Listener:
         """
         if self._in_flight >= self.settings.workers + self.settings.waiting:
             raise BusyError(
-                f"All {self.settings.workers} workers are busy and {self.settings.waiting} utterances wait already. "
+                f"All {self.settings.workers} workers are busy and {self.settings.waiting} utterances wait. "
                 "Try again in a second, or raise 'workers' or 'waiting'."
             )
         self._in_flight += 1
@@ -147,12 +150,12 @@ class Listener:
     async def _run(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
 
-    def _decode(self, data: bytes, encoding: str | None, sample_rate: int | None) -> tuple[Waveform, float]:
+    def _decode(self, data: bytes, encoding: RawEncoding | None, sample_rate: int) -> tuple[Waveform, float]:
         began = time.perf_counter()
         if encoding is None:
             waveform = decode_audio(data, self.settings.limits)
         else:
-            waveform = decode_raw(data, encoding, sample_rate, self.settings.limits)
+            waveform = decode_raw(data, encoding, sample_rate, limits=self.settings.limits)
         return waveform, 1000 * (time.perf_counter() - began)
 
     def _transcribe(self, waveform: Waveform, wanted: bool) -> tuple[Transcript, float]:

@@ -48,7 +48,11 @@ def analyze(
     settings = read_settings(
         ListenerSettings,
         {
-            "transcription": {"engine": transcriber, "language": language, "model": transcription_model},
+            "transcription": {
+                "engine": transcriber,
+                "language": language,
+                transcriber: {"model": transcription_model},
+            },
             "emotion": {"engine": engine, "model": emotion_model},
         },
         "emotionlayer analyze",
@@ -67,10 +71,13 @@ async def _analyze_all(listener: Listener, paths: tuple[Path, ...], transcript: 
 
     rows: list[dict[str, Any]] = []
     failures = 0
+    await listener.warm_up(transcript=transcript)
     for path in _files(paths):
         try:
             if path.is_dir():
-                raise UnsupportedAudioError(f"No audio file in this folder (looked for {', '.join(sorted(SUFFIXES))}).")
+                raise UnsupportedAudioError(
+                    f"No audio file in this folder (looked for {', '.join(sorted(SUFFIXES))})."
+                )
             utterance = await listener.hear(path.read_bytes(), transcript=transcript)
         except (AudioError, OSError) as error:
             failures += 1

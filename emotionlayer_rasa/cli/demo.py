@@ -93,8 +93,10 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
     servers.start("actions", [*rasa, "run", "actions", "--port", str(action_port)])
     servers.start(
         "rasa",
-        [*rasa, "run", "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)]
-        + ["--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"],
+        [
+            *(*rasa, "run", "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
+            *("--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"),
+        ],
     )
     address = f"http://127.0.0.1:{rasa_port}"
     with console.status("Starting the language model, the action server and Rasa"):

@@ -1,4 +1,4 @@
-"""The command group. Each command's module imports what it needs inside the command, so that ``--help`` is quick."""
+"""The command group. A command imports what it needs when it runs, so that ``--help`` is quick."""
 
 from __future__ import annotations
 

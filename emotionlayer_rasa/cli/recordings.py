@@ -1,4 +1,4 @@
-"""Recordings for the demonstration: the user's, the project's corpora, CREMA-D, or synthetic voices, in that order."""
+"""Recordings for the demonstration: the user's, the corpora, CREMA-D, or synthetic voices, in that order."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _from_corpora(shared: Path) -> Call | None:
         return None
     with open(manifest, newline="", encoding="utf-8") as lines:
         rows = [row for row in csv.DictReader(lines) if row["speaker"] == "ravdess-17"]
-    recordings = []
+    recordings: list[Recording] = []
     for emotion in DEMO_EMOTIONS:
         matches = [row for row in rows if row["emotion"] == emotion]
         strong = [row for row in matches if row["intensity"] == "strong"] or matches

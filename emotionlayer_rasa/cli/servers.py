@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,13 +15,7 @@ from typing import Callable, Sequence
 
 import httpx
 
-from emotionlayer_rasa.errors import EmotionLayerError
-
-
-class ServerError(EmotionLayerError):
-    """A server did not start."""
-
-    code = "server"
+from emotionlayer_rasa.errors import ServerError
 
 
 def free_port() -> int:
@@ -105,7 +100,5 @@ class Servers:
 
 
 def _signal_group(process: subprocess.Popen[bytes], which: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, which)
-    except ProcessLookupError:
-        pass

@@ -1,0 +1,122 @@
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from emotionlayer_rasa.audio import Waveform, decode_audio
+from emotionlayer_rasa.emotion import EmotionRecognizer
+from emotionlayer_rasa.errors import AudioError, BusyError, ModelUnavailableError
+from emotionlayer_rasa.listener import Listener, ListenerSettings
+from emotionlayer_rasa.settings import read_settings
+from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.transcription import Transcriber
+from emotionlayer_rasa.utterance import EmotionReading, Prosody, Transcript, Word
+
+KOREAN = Path(__file__).parent / "data" / "ko_music_where.flac"
+
+
+@pytest.fixture(scope="module")
+def listener():
+    settings = {"transcription": {"language": "ko"}}
+    listener = Listener(read_settings(ListenerSettings, settings, "test"))
+    yield listener
+    listener.close()
+
+
+def test_words_emotion_and_prosody_of_real_speech(listener):
+    heard = asyncio.run(listener.hear(KOREAN.read_bytes()))
+    waveform = decode_audio(KOREAN.read_bytes())
+    assert heard.transcript.text
+    assert heard.transcript.model.startswith("vosk/")
+    assert set(heard.emotion.scores) == set(EMOTIONS)
+    assert heard.emotion.source == "voice"
+    assert heard.prosody.word_rate == pytest.approx(len(heard.transcript.words) / waveform.duration_s)
+    assert heard.duration_s == pytest.approx(waveform.duration_s)
+    assert set(heard.timings_ms) == {"decode", "transcription", "emotion", "hearing"}
+
+
+def test_a_side_can_be_left_out(listener):
+    without_voice = asyncio.run(listener.hear(KOREAN.read_bytes(), emotion=False))
+    assert without_voice.transcript.text
+    assert without_voice.emotion == EmotionReading()
+    assert without_voice.prosody is None
+    without_words = asyncio.run(listener.hear(KOREAN.read_bytes(), transcript=False))
+    assert without_words.transcript.text == ""
+    assert without_words.emotion.source == "voice"
+
+
+def test_bad_audio_is_raised_and_the_next_utterance_is_heard(listener):
+    with pytest.raises(AudioError):
+        asyncio.run(listener.hear(b"not audio"))
+    assert asyncio.run(listener.hear(KOREAN.read_bytes())).transcript.text
+
+
+def test_a_model_that_cannot_be_had_stops_the_warm_up(tmp_path):
+    settings = {"transcription": {"language": "ko", "vosk": {"model": str(tmp_path / "absent")}}}
+    listener = Listener(read_settings(ListenerSettings, settings, "test"))
+    with pytest.raises(ModelUnavailableError):
+        asyncio.run(listener.warm_up())
+    listener.close()
+
+
+class SlowTranscriber(Transcriber):
+    """Takes as long as the test wants."""
+
+    language, model = "ko", "test/slow"
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.threads: set[str] = set()
+
+    def stream(self, grammar=None):
+        raise AssertionError("a whole utterance is transcribed at once")
+
+    def transcribe(self, waveform: Waveform, grammar=None) -> Transcript:
+        self.threads.add(threading.current_thread().name)
+        self.release.wait(10)
+        return Transcript("words", (Word("words", 0, 1, 1.0),), "ko", self.model)
+
+
+class BrokenRecognizer(EmotionRecognizer):
+    """Fails on every utterance."""
+
+    model = "test/broken"
+
+    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+        raise RuntimeError("out of order")
+
+
+def with_engines(transcriber: Transcriber, recognizer: EmotionRecognizer, **settings: int) -> Listener:
+    listener = Listener(ListenerSettings(**settings))
+    listener.__dict__.update(_loaded_transcriber=transcriber, _loaded_recognizer=recognizer)
+    return listener
+
+
+def test_a_full_pool_says_busy_and_the_event_loop_stays_free():
+    transcriber = SlowTranscriber()
+    listener = with_engines(transcriber, BrokenRecognizer(), workers=1, waiting=1)
+
+    async def three_callers() -> None:
+        first, second = (asyncio.create_task(listener.hear(KOREAN.read_bytes())) for _ in range(2))
+        await asyncio.sleep(0.05)  # returns although the workers are at work
+        with pytest.raises(BusyError, match="All 1 workers are busy and 1 utterances wait"):
+            await listener.hear(KOREAN.read_bytes())
+        transcriber.release.set()
+        assert (await first).transcript.text == (await second).transcript.text == "words"
+        assert (await listener.hear(KOREAN.read_bytes())).transcript.text == "words"
+
+    asyncio.run(three_callers())
+    listener.close()
+    assert all(name.startswith("listener") for name in transcriber.threads)
+
+
+def test_a_recognizer_that_fails_does_not_end_the_call():
+    transcriber = SlowTranscriber()
+    transcriber.release.set()
+    listener = with_engines(transcriber, BrokenRecognizer())
+    heard = asyncio.run(listener.hear(KOREAN.read_bytes()))
+    listener.close()
+    assert heard.transcript.text == "words"
+    assert (heard.emotion.label, heard.state) == (UNKNOWN, UNKNOWN)
+    assert heard.prosody.word_rate is not None
