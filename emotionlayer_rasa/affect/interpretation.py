@@ -33,7 +33,7 @@ STATE_PROFILES: Mapping[str, StateProfile] = MappingProxyType(
         "insecurity": StateProfile(("fear", "sadness"), 0.3, 0.35, 0.25),
     }
 )
-"""Points inside EmotionLayer's threshold ranges. Sarcasm has none: words and voice must disagree, so it takes text."""
+"""Points inside EmotionLayer's threshold ranges. Sarcasm has none: it is words against voice, so it takes text."""
 
 
 def interpret(reading: EmotionReading) -> tuple[str, str]:
@@ -59,7 +59,5 @@ def _fit(reading: EmotionReading, profile: StateProfile) -> float:
         "arousal": profile.arousal,
         "dominance": profile.dominance,
     }
-    gaps = [
-        abs(getattr(reading, axis) - target) for axis, target in targets.items() if target is not None
-    ]
+    gaps = [abs(getattr(reading, axis) - target) for axis, target in targets.items() if target is not None]
     return leads + mass - sum(gaps) / len(gaps)

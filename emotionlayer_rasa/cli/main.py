@@ -7,7 +7,9 @@ import click
 from emotionlayer_rasa import __version__
 from emotionlayer_rasa.cli.analyze import analyze
 from emotionlayer_rasa.cli.demo import demo
+from emotionlayer_rasa.cli.evaluate import evaluate
 from emotionlayer_rasa.cli.llm import llm
+from emotionlayer_rasa.cli.models import models
 from emotionlayer_rasa.cli.train import train
 from emotionlayer_rasa.errors import EmotionLayerError
 
@@ -28,5 +30,5 @@ def main() -> None:
     """Hear how something is said."""
 
 
-for _command in (analyze, demo, llm, train):
+for _command in (analyze, demo, evaluate, llm, models, train):
     main.add_command(_command)

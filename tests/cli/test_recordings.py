@@ -11,7 +11,7 @@ from emotionlayer_rasa.errors import ConfigurationError
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.fixture()
+@pytest.fixture
 def no_corpora(monkeypatch, tmp_path):
     monkeypatch.setenv("EMOTIONLAYER_SHARED", str(tmp_path / "absent"))
 

@@ -1,0 +1,19 @@
+"""The actions of the demo shop: those of emotionlayer_rasa, and looking up an order."""
+
+from actions.orders import ActionLookUpOrder
+from emotionlayer_rasa.actions import (
+    ActionEmpatheticReply,
+    ActionEscalateToHuman,
+    ActionSessionStart,
+    ActionSetEmotionConsent,
+    ValidateEmotionSlots,
+)
+
+__all__ = [
+    "ActionEmpatheticReply",
+    "ActionEscalateToHuman",
+    "ActionLookUpOrder",
+    "ActionSessionStart",
+    "ActionSetEmotionConsent",
+    "ValidateEmotionSlots",
+]

@@ -1,0 +1,76 @@
+"""The base of the actions that speak: whatever happens, the caller gets an answer and nothing private leaks."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.events import EventType
+from rasa_sdk.executor import CollectingDispatcher
+
+from emotionlayer_rasa.actions.conversation import Conversation, default_language, read_conversation
+from emotionlayer_rasa.response import Reply, draft_reply, speech_payload
+
+logger = logging.getLogger(__name__)
+
+CHAT_CHANNELS = frozenset(
+    {"botframework", "facebook", "hangouts", "mattermost", "rocketchat", "slack", "telegram", "twilio"}
+)
+"""Rasa's channels to messengers. They show a custom payload as JSON, or reject it, so they get none."""
+
+
+class SpeakingAction(Action, ABC):
+    """An action whose errors stay here: rasa-sdk would answer them with the whole request, tracker included."""
+
+    @abstractmethod
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+        """Do what the action is for."""
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> list[EventType]:
+        """Call :meth:`answer`; if that fails, apologise and return :meth:`events_after_failure`."""
+        try:
+            return await self.answer(dispatcher, read_conversation(tracker))
+        except Exception as error:
+            # Neither the message nor the traceback: both may hold the caller's words.
+            logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
+            if not dispatcher.messages:
+                dispatcher.utter_message(
+                    text=draft_reply("failure", "direct_efficiency", {}, default_language()).text
+                )
+            return self.events_after_failure()
+
+    def events_after_failure(self) -> list[EventType]:
+        """Events that Rasa must get in any case."""
+        return []
+
+
+def say(dispatcher: CollectingDispatcher, conversation: Conversation, reply: Reply) -> None:
+    """Send a reply with its speech settings.
+
+    Rasa's own output channels deliver the payload as a second message, right behind the text; ``VoiceInput``
+    delivers both in one.
+    """
+    payload = None if conversation.channel in CHAT_CHANNELS else reply.payload()
+    dispatcher.utter_message(text=reply.text, json_message=payload)
+
+
+def say_template(
+    dispatcher: CollectingDispatcher, conversation: Conversation, *situations: str, **facts: str
+) -> None:
+    """Say situations of the language's ``replies.yml``, one after the other in one message, to the letter.
+
+    Args:
+        dispatcher: takes the message.
+        conversation: gives tone, language and the slots.
+        situations: keys of ``situations``.
+        facts: values that go before the slots of the same name.
+    """
+    strategy, language = conversation.utterance.strategy, conversation.language
+    slots = {**conversation.slots, **facts}
+    drafts = [draft_reply(situation, strategy, slots, language, conversation.said) for situation in situations]
+    text = " ".join(draft.text for draft in drafts)
+    say(dispatcher, conversation, Reply(text, "template", strategy, speech_payload(text, strategy, language)))

@@ -1,0 +1,49 @@
+"""``action_session_start``: tell the caller what is analysed, before anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+
+from emotionlayer_rasa.actions.base import SpeakingAction, say_template
+from emotionlayer_rasa.actions.conversation import Conversation
+
+
+class ActionSessionStart(SpeakingAction):
+    """Starts a session as Rasa does, and opens with the disclosure and a greeting.
+
+    A caller who switched the analysis off in an earlier session, whose slots are carried over, is only greeted.
+    """
+
+    def name(self) -> str:
+        """Name in ``domain.yml``."""
+        return "action_session_start"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> list[EventType]:
+        """Speak, then return the events of Rasa's own ``action_session_start``."""
+        await super().run(dispatcher, tracker, domain)
+        carried = _carried_over(tracker) if _carries_over(domain) else []
+        return [SessionStarted(), *carried, ActionExecuted("action_listen")]
+
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+        """Say the disclosure, unless the analysis is off, and the greeting."""
+        analysed = conversation.slots.get("emotion_consent") is not False
+        say_template(dispatcher, conversation, *(["disclosure"] if analysed else []), "greet")
+        return []
+
+
+def _carries_over(domain: dict[str, Any]) -> bool:
+    session_config = (domain or {}).get("session_config") or {}
+    return bool(session_config.get("carry_over_slots_to_new_session", True))
+
+
+def _carried_over(tracker: Tracker) -> list[EventType]:
+    latest = {
+        event["name"]: event.get("value") for event in tracker.applied_events() if event.get("event") == "slot"
+    }
+    return [SlotSet(name, value) for name, value in latest.items()]

@@ -1,0 +1,46 @@
+"""How a reply is spoken: the payload that travels beside its text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from emotionlayer_rasa.affect import speech_settings
+
+SSML_PITCH = {"low": "low", "high": "high", "balanced": "medium", "default": "default"}
+"""Our pitch labels to the values of SSML 1.1's ``prosody`` element."""
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def speech_payload(text: str, strategy: str, language: str = "en") -> dict[str, Any]:
+    """The custom payload of a reply.
+
+    Returns:
+        ``strategy``, ``speed`` (.80 .. 1.25 of the normal rate), ``tone``, ``pitch`` and ``ssml``.
+    """
+    settings = speech_settings(strategy)
+    return {
+        "strategy": strategy,
+        "speed": settings.speed,
+        "tone": settings.tone,
+        "pitch": settings.pitch,
+        "ssml": ssml(text, settings.speed, settings.pitch, language),
+    }
+
+
+def ssml(text: str, speed: float, pitch: str, language: str = "en") -> str:
+    """A document of SSML 1.1 (https://www.w3.org/TR/speech-synthesis11/) that says ``text``.
+
+    Args:
+        text: plain text; markup in it is escaped, characters that XML forbids are dropped.
+        speed: 1.0 is the voice's normal rate.
+        pitch: a key of :data:`SSML_PITCH`.
+        language: code of the text's language.
+    """
+    return (
+        f'<speak version="1.1" xmlns="http://www.w3.org/2001/10/synthesis" xml:lang={quoteattr(language)}>'
+        f'<prosody rate="{speed:.0%}" pitch="{SSML_PITCH[pitch]}">'
+        f"{escape(_NOT_XML.sub('', text))}</prosody></speak>"
+    )

@@ -1,0 +1,284 @@
+"""Actions run by rasa-sdk's own executor, from trackers as Rasa sends them."""
+
+import asyncio
+import json
+import logging
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rasa_sdk.executor import ActionExecutor
+
+from emotionlayer_rasa.actions import ActionEmpatheticReply, ValidateEmotionSlots
+from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.response import composer, languages
+from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
+
+DOMAIN = yaml.safe_load((Path(__file__).parents[2] / "domain.yml").read_text(encoding="utf-8"))
+SECRET = "my cat is called Zerbino"
+ANGRY = Utterance(
+    Transcript(SECRET, language="en"),
+    EmotionReading("anger", 0.8, {"anger": 0.8}, 0.2, 0.85, 0.8, "voice", "m"),
+    state="anger",
+    strategy="active_deescalation",
+)
+
+
+@pytest.fixture
+def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ActionExecutor:
+    endpoints = tmp_path / "endpoints.yml"
+    endpoints.write_text("action_endpoint:\n  url: http://localhost:5055/webhook\n", encoding="utf-8")
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
+    monkeypatch.delenv("EMOTIONLAYER_LANGUAGE", raising=False)
+    executor = ActionExecutor()
+    executor.register_package("actions")
+    return executor
+
+
+def user(text: str, utterance: Utterance | None = None, channel: str = "voice") -> dict[str, Any]:
+    metadata = {METADATA_KEY: utterance.to_metadata()} if utterance else {}
+    return {"event": "user", "text": text, "metadata": metadata, "input_channel": channel, "timestamp": 1.0}
+
+
+def bot(text: str) -> dict[str, Any]:
+    return {"event": "bot", "text": text, "data": {}, "metadata": {}, "timestamp": 1.0}
+
+
+def run(
+    executor: ActionExecutor,
+    action: str,
+    events: list[dict[str, Any]],
+    intent: str = "order_status",
+    slots: dict[str, Any] | None = None,
+    domain: dict[str, Any] = DOMAIN,
+) -> dict[str, Any]:
+    tracker = {
+        "sender_id": "caller",
+        "slots": {**dict.fromkeys(DOMAIN["slots"]), "emotion_consent": True, "escalated": False, **(slots or {})},
+        # As Rasa sends it: the parse data, without the metadata of the message.
+        "latest_message": {"intent": {"name": intent, "confidence": 1.0}, "entities": [], "text": "…"},
+        "events": events,
+        "paused": False,
+        "active_loop": {},
+        "latest_action_name": None,
+    }
+    result = asyncio.run(executor.run({"next_action": action, "tracker": tracker, "domain": domain}))
+    assert result is not None
+    json.dumps(result)
+    return result
+
+
+def slots_of(result: dict[str, Any]) -> dict[str, Any]:
+    return {event["name"]: event["value"] for event in result["events"] if event["event"] == "slot"}
+
+
+def test_the_demo_registers_every_action_of_the_domain(executor: ActionExecutor) -> None:
+    assert set(DOMAIN["actions"]) <= set(executor.actions)
+
+
+def test_an_angry_caller_gets_a_calm_reply_with_speech_settings(executor: ActionExecutor) -> None:
+    facts = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
+    result = run(executor, "action_empathetic_reply", [user(SECRET, ANGRY)], slots=facts)
+    (message,) = result["responses"]
+    assert all(fact in message["text"] for fact in facts.values())
+    assert set(message["custom"]) == {"strategy", "speed", "tone", "pitch", "ssml", "source"}
+    assert message["custom"]["strategy"] == "active_deescalation"
+    assert message["custom"]["source"] == "template"
+    assert slots_of(result) == {"response_strategy": "active_deescalation"}
+
+
+def test_the_tone_depends_on_the_voice_alone(executor: ActionExecutor) -> None:
+    angry = run(executor, "action_empathetic_reply", [user(SECRET, ANGRY)], intent="complaint")
+    typed = run(executor, "action_empathetic_reply", [user(SECRET)], intent="complaint")
+    assert "sorry" in angry["responses"][0]["text"]
+    assert "sorry" not in typed["responses"][0]["text"]
+
+
+def test_a_button_turn_keeps_its_emotion(executor: ActionExecutor) -> None:
+    result = run(executor, "action_empathetic_reply", [user("/complaint", ANGRY)], intent="complaint")
+    assert slots_of(result)["response_strategy"] == "active_deescalation"
+
+
+def test_a_reply_does_not_repeat_the_last_one(executor: ActionExecutor) -> None:
+    events = [user("mumble")]
+    texts = []
+    for _ in range(4):
+        result = run(executor, "action_empathetic_reply", events, intent="nlu_fallback")
+        texts.append(result["responses"][0]["text"])
+        events += [bot(texts[-1]), bot("Something else."), user("mumble")]
+    assert all(text != following for text, following in pairwise(texts))
+
+
+@pytest.mark.parametrize("language", languages())
+def test_slot_channel_and_environment_choose_the_language(
+    executor: ActionExecutor, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {"en": "Hello", "it": "Buongiorno"}[language]
+    heard = Utterance(Transcript("…", language=language))
+    by_channel = run(executor, "action_empathetic_reply", [user("…", heard)], intent="greet")
+    by_slot = run(executor, "action_empathetic_reply", [user("…")], intent="greet", slots={"language": language})
+    monkeypatch.setenv("EMOTIONLAYER_LANGUAGE", language)
+    by_environment = run(executor, "action_empathetic_reply", [user("…")], intent="greet")
+    for result in (by_channel, by_slot, by_environment):
+        assert result["responses"][0]["text"].startswith(expected)
+
+
+def test_messengers_get_no_payload_that_they_would_show(executor: ActionExecutor) -> None:
+    result = run(executor, "action_empathetic_reply", [user("hello", channel="telegram")], intent="greet")
+    assert result["responses"][0]["custom"] == {}
+
+
+def test_the_emotion_slots_follow_every_turn(executor: ActionExecutor) -> None:
+    heard = run(executor, "action_validate_slot_mappings", [user(SECRET, ANGRY)])
+    assert slots_of(heard) == {
+        "affective_state": "anger",
+        "response_strategy": "active_deescalation",
+        "valence": 0.2,
+        "arousal": 0.85,
+        "dominance": 0.8,
+    }
+    typed = run(
+        executor, "action_validate_slot_mappings", [user(SECRET, ANGRY), user("typed")], slots=slots_of(heard)
+    )
+    assert slots_of(typed) == {
+        "affective_state": "unknown",
+        "response_strategy": "direct_efficiency",
+        "valence": None,
+        "arousal": None,
+        "dominance": None,
+    }
+    assert heard["responses"] == typed["responses"] == []
+
+
+def test_slot_candidates_after_the_message_do_not_hide_it(
+    executor: ActionExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = [user(SECRET, ANGRY), {"event": "slot", "name": "emotion", "value": "anger", "timestamp": 1.0}]
+    assert slots_of(run(executor, "action_validate_slot_mappings", events))["affective_state"] == "anger"
+    assert "Skipping validation" not in caplog.text
+
+
+def test_a_derived_validation_keeps_working_and_its_failure_costs_only_its_own_slots() -> None:
+    class Shop(ValidateEmotionSlots):
+        def validate_order_number(self, value: Any, *_: Any) -> dict[str, Any]:
+            if value == "explode":
+                raise ValueError(SECRET)
+            return {"order_number": None if len(value) != 4 else value}
+
+    executor = ActionExecutor()
+    executor.register_action(Shop())
+    for candidate, expected in (("12", {"order_number": None}), ("explode", {})):
+        events = [
+            user("…", ANGRY),
+            {"event": "slot", "name": "order_number", "value": candidate, "timestamp": 1.0},
+        ]
+        slots = slots_of(run(executor, "action_validate_slot_mappings", events))
+        assert slots["affective_state"] == "anger"
+        assert {name: slots[name] for name in ("order_number",) if name in slots} == expected
+
+
+def test_a_session_opens_with_disclosure_and_greeting(executor: ActionExecutor) -> None:
+    carried = [{"event": "slot", "name": "order_number", "value": number, "timestamp": 1.0} for number in "12"]
+    result = run(executor, "action_session_start", carried)
+    (message,) = result["responses"]
+    assert "tone of voice" in message["text"]
+    assert "stop analysing my voice" in message["text"]
+    assert [event["event"] for event in result["events"]] == ["session_started", "slot", "action"]
+    assert result["events"][1]["value"] == "2"
+    assert result["events"][-1]["name"] == "action_listen"
+
+
+def test_a_session_respects_the_domain_and_an_earlier_no(executor: ActionExecutor) -> None:
+    slot = {"event": "slot", "name": "emotion_consent", "value": False, "timestamp": 1.0}
+    domain = {**DOMAIN, "session_config": {"carry_over_slots_to_new_session": False}}
+    result = run(executor, "action_session_start", [slot], slots={"emotion_consent": False}, domain=domain)
+    assert [event["event"] for event in result["events"]] == ["session_started", "action"]
+    assert "voice" not in result["responses"][0]["text"]
+
+
+def test_escalation_is_marked_and_said_without_a_promise(executor: ActionExecutor) -> None:
+    result = run(executor, "action_escalate_to_human", [user(SECRET, ANGRY)], intent="ask_human")
+    assert slots_of(result) == {"escalated": True}
+    assert "colleague" in result["responses"][0]["text"]
+
+
+def test_the_caller_switches_the_analysis_off_and_on(executor: ActionExecutor) -> None:
+    off = run(executor, "action_set_emotion_consent", [user(SECRET, ANGRY)], intent="stop_emotion_analysis")
+    assert slots_of(off) == {
+        "emotion_consent": False,
+        "emotion": "unknown",
+        "affective_state": "unknown",
+        "response_strategy": "direct_efficiency",
+        "valence": None,
+        "arousal": None,
+        "dominance": None,
+    }
+    on = run(executor, "action_set_emotion_consent", [user("…")], intent="start_emotion_analysis")
+    assert slots_of(on) == {"emotion_consent": True}
+    assert off["responses"][0]["text"] != on["responses"][0]["text"]
+
+
+def test_no_other_intent_changes_consent(executor: ActionExecutor) -> None:
+    result = run(executor, "action_set_emotion_consent", [user("…")], intent="affirm")
+    assert slots_of(result) == {}
+    assert result["responses"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("action", "left"),
+    [
+        ("action_empathetic_reply", []),
+        ("action_session_start", ["session_started", "action"]),
+        ("action_escalate_to_human", ["slot"]),
+        ("action_set_emotion_consent", []),
+        ("action_look_up_order", []),
+    ],
+)
+def test_a_failing_action_still_answers_and_leaks_nothing(
+    executor: ActionExecutor,
+    action: str,
+    left: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def explode(*_: Any, **__: Any) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr("emotionlayer_rasa.actions.base.read_conversation", explode)
+    result = run(executor, action, [user(SECRET, ANGRY)])
+    assert [event["event"] for event in result["events"]] == left
+    assert "technical problem" in result["responses"][0]["text"] or "went wrong" in result["responses"][0]["text"]
+    assert SECRET not in json.dumps(result)
+    assert "RuntimeError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("metadata", [None, [], "text", {METADATA_KEY: 7}, {METADATA_KEY: {"emotion": "anger"}}])
+def test_any_metadata_is_survived(executor: ActionExecutor, metadata: Any) -> None:
+    event = {"event": "user", "text": "hello", "metadata": metadata, "timestamp": 1.0}
+    assert run(executor, "action_empathetic_reply", [event], intent="greet")["responses"][0]["text"]
+    assert slots_of(run(executor, "action_validate_slot_mappings", [event]))["affective_state"] == "unknown"
+
+
+def test_a_dead_model_leaves_a_template_and_no_words_in_the_log(
+    executor: ActionExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger=composer.__name__)
+    endpoints = tmp_path / "dead.yml"
+    endpoints.write_text("llm: {base_url: 'http://127.0.0.1:9/v1', model: m, timeout_s: 2}\n", encoding="utf-8")
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
+    executor.register_action(ActionEmpatheticReply())
+    result = run(executor, "action_empathetic_reply", [user(SECRET, ANGRY)], intent="complaint")
+    assert result["responses"][0]["custom"]["source"] == "template"
+    assert "llm.unreachable" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_a_wrong_setting_stops_the_action_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoints = tmp_path / "wrong.yml"
+    endpoints.write_text("llm: {base_url: 'http://127.0.0.1:9/v1', modle: m}\n", encoding="utf-8")
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
+    with pytest.raises(ConfigurationError, match="modle"):
+        ActionExecutor().register_action(ActionEmpatheticReply)
