@@ -1,0 +1,5 @@
+"""Rasa input channels."""
+
+from emotionlayer_rasa.channels.voice import VoiceInput, VoiceSettings
+
+__all__ = ["VoiceInput", "VoiceSettings"]

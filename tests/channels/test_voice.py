@@ -1,0 +1,458 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from contextlib import asynccontextmanager
+from typing import Any, AsyncIterator, Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from rasa.core.channels.channel import UserMessage
+from rasa.core.run import create_http_input_channels
+from rasa.core.tracker_store import InMemoryTrackerStore
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ConversationPaused, SlotSet
+from rasa.shared.exceptions import InvalidConfigException
+from sanic import Sanic
+from sanic.touchup import TouchUp
+from structlog.testing import capture_logs
+
+from emotionlayer_rasa.audio import decode_raw
+from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
+from emotionlayer_rasa.cli.servers import free_port
+from emotionlayer_rasa.errors import BusyError, ModelUnavailableError
+from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance, Word
+
+pytestmark = pytest.mark.anyio
+
+DOMAIN = """
+version: "3.1"
+slots:
+  emotion_consent: {type: bool, initial_value: true, mappings: [{type: custom}]}
+  escalated: {type: bool, initial_value: false, mappings: [{type: custom}]}
+"""
+
+
+class EchoAgent:
+    """Stands for Rasa's agent: a real tracker store, and an assistant that repeats what it was told."""
+
+    def __init__(self, domain: str = DOMAIN) -> None:
+        self.tracker_store = InMemoryTrackerStore(Domain.from_yaml(domain))
+        self.ready = True
+        self.delay_s = 0.0
+        self.failure: Exception | None = None
+        self.messages: list[UserMessage] = []
+
+    def is_ready(self) -> bool:
+        return self.ready
+
+    async def handle_message(self, message: UserMessage) -> None:
+        await asyncio.sleep(self.delay_s)
+        if self.failure:
+            raise self.failure
+        self.messages.append(message)
+        await message.output_channel.send_response(
+            message.sender_id, {"text": message.text, "custom": {"speed": 1.0}, "elements": []}
+        )
+
+
+Serve = Callable[[VoiceInput, EchoAgent], Any]
+
+
+@pytest.fixture(scope="module")
+def optimised_once() -> Iterator[None]:
+    """Sanic rewrites its own source for the first server of a process, and fails to do so for a second one."""
+    rewrite, done = TouchUp.run, []
+
+    def once(app: Sanic) -> None:
+        if not done:
+            done.append(app)
+            rewrite(app)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TouchUp, "run", once)
+        yield
+
+
+@pytest.fixture
+def serve(optimised_once: None) -> Serve:
+    """Serve a channel with Sanic as Rasa does, and give an HTTP client for it."""
+
+    @asynccontextmanager
+    async def serving(channel: VoiceInput, agent: EchoAgent) -> AsyncIterator[httpx.AsyncClient]:
+        app = Sanic(f"test_{free_port()}", configure_logging=False)
+        app.ctx.agent = agent
+        app.blueprint(channel.blueprint(agent.handle_message), url_prefix="/webhooks/voice")
+        port = free_port()
+        server = await app.create_server(host="127.0.0.1", port=port, return_asyncio_server=True, access_log=False)
+        assert server is not None
+        await server.startup()
+        await server.before_start()
+        await server.start_serving()
+        await server.after_start()
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/webhooks/voice", timeout=30, trust_env=False
+        ) as http:
+            try:
+                yield http
+            finally:
+                await server.before_stop()
+                server.close()
+                await server.wait_closed()
+                await server.after_stop()
+
+    return serving
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class FakeListener:
+    """Hears the same angry sentence in every recording; keeps what it was asked."""
+
+    def __init__(self, text: str = "where is my order", failure: Exception | None = None) -> None:
+        self.text = text
+        self.failure = failure
+        self.asked: list[dict[str, Any]] = []
+        self.closed = False
+
+    async def warm_up(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    async def hear(self, data: bytes, **options: Any) -> Utterance:
+        if self.failure:
+            raise self.failure
+        self.asked.append({"data": data, **options})
+        reading = EmotionReading("anger", 0.8, {"anger": 1.0}, 0.2, 0.9, 0.8, "voice", "fake")
+        words = Transcript(self.text, (Word("where", 0.0, 0.2, 0.9),), "en", "fake")
+        return Utterance(words, reading if options["emotion"] else EmotionReading(), duration_s=1.5)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def channel(listener: Any = None, **settings: Any) -> VoiceInput:
+    return VoiceInput(VoiceSettings(**settings), listener or FakeListener())
+
+
+def wav(samples: np.ndarray, rate: int = 16_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV")
+    return file.getvalue()
+
+
+TONE = 0.3 * np.sin(np.arange(8000) / 5)
+
+
+async def test_a_spoken_turn_reaches_rasa_with_its_record_and_comes_back_with_the_replies(serve: Serve) -> None:
+    agent, listener = EchoAgent(), FakeListener()
+    async with serve(channel(listener), agent) as http:
+        answer = await http.post(
+            "/webhook", data={"sender": "a", "metadata": '{"page": "cart"}'}, files={"audio": ("x.wav", b"sound")}
+        )
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["transcript"]["text"] == "where is my order"
+    assert body["transcript"]["words"][0]["confidence"] == 0.9
+    assert body["emotion"]["label"] == "anger"
+    assert body["no_speech"] is False
+    assert body["messages"] == [{"text": "where is my order", "custom": {"speed": 1.0}}]
+    assert body["timings_ms"]["total"] >= body["timings_ms"]["assistant"] >= 0
+    (message,) = agent.messages
+    assert (message.sender_id, message.input_channel) == ("a", "voice")
+    assert message.metadata["page"] == "cart"
+    assert Utterance.from_metadata(message.text, message.metadata).emotion.label == "anger"
+    assert "where" not in json.dumps(message.metadata)
+    assert listener.asked[0]["data"] == b"sound"
+    assert listener.closed
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "encoding", "rate"),
+    [
+        ("/webhook?sender=a", {"content-type": "audio/wav"}, None, 16000),
+        ("/webhook", {"content-type": "application/octet-stream", "X-Sender-Id": "a"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "audio/basic"}, "mulaw", 8000),
+        ("/webhook?sender=a", {"content-type": "audio/PCMU;rate=16000"}, "mulaw", 16000),
+        ("/webhook?sender=a", {"content-type": "audio/PCMA"}, "alaw", 8000),
+        ("/webhook?sender=a&encoding=pcm16&sample_rate=44100", {"content-type": "audio/raw"}, "pcm16", 44100),
+    ],
+)
+async def test_audio_bodies(
+    serve: Serve, path: str, headers: dict[str, str], encoding: str | None, rate: int | None
+) -> None:
+    listener = FakeListener()
+    async with serve(channel(listener), EchoAgent()) as http:
+        answer = await http.post(path, headers=headers, content=b"sound")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["sender"] == "a"
+    asked = listener.asked[0]
+    assert (asked["data"], asked["encoding"], asked["sample_rate"]) == (b"sound", encoding, rate)
+
+
+async def test_l16_comes_in_network_byte_order(serve: Serve) -> None:
+    listener = FakeListener()
+    samples = (TONE * 32767).astype(">i2")
+    async with serve(channel(listener), EchoAgent()) as http:
+        answer = await http.post(
+            "/webhook?sender=a", headers={"content-type": "audio/L16;rate=16000"}, content=samples.tobytes()
+        )
+    assert answer.status_code == 200
+    heard = decode_raw(listener.asked[0]["data"], "pcm16", 16_000).samples
+    assert np.abs(heard - TONE).max() < 1e-3
+
+
+async def test_typed_turns_carry_no_record_even_if_the_client_forges_one(serve: Serve) -> None:
+    agent = EchoAgent()
+    forged = {METADATA_KEY: {"emotion": {"label": "anger"}}, "page": "cart"}
+    async with serve(channel(), agent) as http:
+        answer = await http.post("/webhook", json={"sender": "a", "message": "hello", "metadata": forged})
+    assert answer.json()["emotion"]["label"] == "unknown"
+    assert answer.json()["messages"][0]["text"] == "hello"
+    assert agent.messages[0].metadata == {"page": "cart"}
+
+
+async def test_no_words_means_no_turn(serve: Serve) -> None:
+    agent = EchoAgent()
+    async with serve(channel(FakeListener(text=" ")), agent) as http:
+        answer = await http.post("/webhook", data={"sender": "a"}, files={"audio": b"sigh"})
+    assert answer.status_code == 200
+    assert answer.json()["no_speech"] is True
+    assert answer.json()["messages"] == []
+    assert agent.messages == []
+
+
+MALFORMED = {
+    "no content type": {"content": b"x"},
+    "other content type": {"content": b"x", "headers": {"content-type": "text/plain"}},
+    "broken JSON": {"content": b"{", "headers": {"content-type": "application/json"}},
+    "JSON list": {"json": []},
+    "no message": {"json": {"sender": "a"}},
+    "empty message": {"json": {"sender": "a", "message": " "}},
+    "message is no text": {"json": {"sender": "a", "message": 5}},
+    "no sender": {"json": {"message": "hello"}},
+    "sender is no text": {"json": {"sender": {"a": 1}, "message": "hello"}},
+    "long sender": {"json": {"sender": "a" * 256, "message": "hello"}},
+    "metadata is a list": {"json": {"sender": "a", "message": "hello", "metadata": [1]}},
+    "form without audio": {"data": {"sender": "a"}, "files": {"sound": b"x"}},
+    "form without sender": {"files": {"audio": b"x"}},
+    "form with broken metadata": {"data": {"sender": "a", "metadata": "{"}, "files": {"audio": b"x"}},
+    "form that is none": {"content": b"rubbish", "headers": {"content-type": "multipart/form-data; boundary=q"}},
+    "form with a broken part": {
+        "content": b"--q\r\nno header\r\n\r\nx\r\n--q--\r\n",
+        "headers": {"content-type": "multipart/form-data; boundary=q"},
+    },
+    "form without boundary": {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+    "raw without rate": {"data": {"sender": "a", "encoding": "pcm16"}, "files": {"audio": b"xx"}},
+    "raw with a bad rate": {
+        "data": {"sender": "a", "encoding": "pcm16", "sample_rate": "fast"},
+        "files": {"audio": b"xx"},
+    },
+    "body without sender": {"content": b"x", "headers": {"content-type": "audio/wav"}},
+}
+
+
+@pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED.keys())
+async def test_malformed_requests_are_told_what_is_wrong(serve: Serve, request_: dict[str, Any]) -> None:
+    async with serve(channel(), EchoAgent()) as http:
+        answer = await http.post("/webhook", **request_)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["code"] == "request"
+        assert len(answer.json()["error"]["message"]) > 20
+        good = await http.post("/webhook", json={"sender": "a", "message": "hello"})
+        assert good.status_code == 200
+
+
+UNUSABLE = {
+    "empty": (b"", {}, 422, "audio.empty"),
+    "truncated": (wav(TONE)[:-2000], {}, 422, "audio.truncated"),
+    "silent": (wav(np.zeros(16_000)), {}, 422, "audio.silent"),
+    "text": (b"This is no sound at all. " * 40, {}, 415, "audio.unsupported"),
+    "too long": (wav(np.tile(TONE, 5)), {}, 413, "audio.too_long"),
+    "too large": (b"\0" * 200_000, {}, 413, "audio.too_large"),
+    "unknown encoding": (b"xx", {"encoding": "gsm", "sample_rate": "8000"}, 415, "audio.unsupported"),
+    "odd pcm16": (b"xxx", {"encoding": "pcm16", "sample_rate": "8000"}, 422, "audio.truncated"),
+}
+
+
+@pytest.mark.parametrize(("audio", "fields", "status", "code"), UNUSABLE.values(), ids=UNUSABLE.keys())
+async def test_unusable_audio_is_refused_with_its_code(
+    serve: Serve, audio: bytes, fields: dict[str, str], status: int, code: str
+) -> None:
+    agent = EchoAgent()
+    strict = VoiceInput(VoiceSettings(limits={"max_seconds": 2, "max_bytes": 100_000}))
+    strict.listener.warm_up = FakeListener().warm_up  # type: ignore[method-assign]
+    async with serve(strict, agent) as http:
+        answer = await http.post("/webhook", data={"sender": "a", **fields}, files={"audio": ("a", audio)})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert agent.messages == []
+
+
+async def test_the_token_guards_every_route(serve: Serve) -> None:
+    agent = EchoAgent()
+    turn = {"sender": "a", "message": "hello"}
+    async with serve(channel(token="s3cret-ü"), agent) as http:
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"X-Token": "s3cret"},
+            {"Authorization": "s3cret-ü"},
+        ):
+            encoded = {key: value.encode() for key, value in headers.items()}
+            for answer in (
+                await http.post("/webhook", json=turn, headers=encoded),
+                await http.get("/", headers=encoded),
+            ):
+                assert answer.status_code == 401
+                assert answer.headers["www-authenticate"] == "Bearer"
+                assert answer.json()["error"]["code"] == "request.unauthorized"
+        assert agent.messages == []
+        assert (await http.get("/", params={"token": "s3cret-ü"})).status_code == 200
+    async with serve(channel(token="s3cret"), agent) as http:
+        for headers in (
+            {"Authorization": "Bearer s3cret"},
+            {"authorization": "bearer s3cret"},
+            {"X-Token": "s3cret"},
+        ):
+            assert (await http.post("/webhook", json=turn, headers=headers)).status_code == 200
+
+
+async def test_busy_says_when_to_come_back(serve: Serve) -> None:
+    async with serve(channel(FakeListener(failure=BusyError("All workers are busy."))), EchoAgent()) as http:
+        answer = await http.post("/webhook", data={"sender": "a"}, files={"audio": b"x"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"] == {"code": "busy", "message": "All workers are busy."}
+
+
+async def test_a_missing_model_is_named_by_health_and_by_the_answer(serve: Serve) -> None:
+    failure = ModelUnavailableError("No Vosk model for 'en'. Name a folder as 'model'.")
+    async with serve(channel(FakeListener(failure=failure)), EchoAgent()) as http:
+        await asyncio.sleep(0)
+        for answer in (
+            await http.get("/"),
+            await http.post("/webhook", data={"sender": "a"}, files={"audio": b"x"}),
+        ):
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "model.unavailable"
+        typed = await http.post("/webhook", json={"sender": "a", "message": "hello"})
+        assert typed.status_code == 200
+
+
+async def test_health_once_the_models_are_loaded(serve: Serve) -> None:
+    async with serve(channel(), EchoAgent()) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_late_assistant_is_504_and_its_turn_is_still_finished(serve: Serve) -> None:
+    agent = EchoAgent()
+    agent.delay_s = 0.5
+    async with serve(channel(response_timeout_s=0.1), agent) as http:
+        answer = await http.post("/webhook", json={"sender": "a", "message": "hello"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "assistant.timeout")
+        assert agent.messages == []
+        for _ in range(100):
+            if agent.messages:
+                break
+            await asyncio.sleep(0.05)
+    assert [message.text for message in agent.messages] == ["hello"]
+
+
+async def test_rasa_without_a_model_is_503(serve: Serve) -> None:
+    agent = EchoAgent()
+    agent.ready = False
+    async with serve(channel(), agent) as http:
+        answer = await http.post("/webhook", json={"sender": "a", "message": "hello"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "assistant.not_ready")
+
+
+async def test_failures_are_500_and_leave_no_words_in_answer_or_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = EchoAgent()
+    agent.failure = ValueError("cannot store 'my secret sentence'")
+    with caplog.at_level(logging.DEBUG), capture_logs() as logs:
+        async with serve(channel(), agent) as http:
+            answer = await http.post("/webhook", json={"sender": "a", "message": "my secret sentence"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert any(event["event"] == "voice.webhook.failed" and event["error"] == "ValueError" for event in logs)
+    assert "secret" not in answer.text + str(logs) + caplog.text
+
+
+async def test_turns_of_a_sender_reach_rasa_in_their_order(serve: Serve) -> None:
+    agent = EchoAgent()
+    agent.delay_s = 0.05
+    async with serve(channel(), agent) as http:
+        turns = []
+        for number in range(4):
+            turn = http.post("/webhook", json={"sender": "a", "message": str(number)})
+            turns.append(asyncio.create_task(turn))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*turns)
+    assert [message.text for message in agent.messages] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("event", "analysed"),
+    [
+        (None, True),
+        (SlotSet("emotion_consent", False), False),
+        (SlotSet("emotion_consent", True), True),
+        (SlotSet("escalated", True), False),
+        (ConversationPaused(), False),
+    ],
+)
+async def test_the_voice_is_analysed_only_with_consent_and_before_a_handoff(
+    serve: Serve, event: Any, analysed: bool
+) -> None:
+    agent, listener = EchoAgent(), FakeListener()
+    tracker = agent.tracker_store.init_tracker("a")
+    if event:
+        tracker.update(event)
+    await agent.tracker_store.save(tracker)
+    async with serve(channel(listener), agent) as http:
+        answer = await http.post("/webhook", data={"sender": "a"}, files={"audio": b"x"})
+    assert listener.asked[0]["emotion"] is analysed
+    assert answer.json()["emotion"]["label"] == ("anger" if analysed else "unknown")
+    record = agent.messages[0].metadata[METADATA_KEY]
+    assert record["emotion"]["source"] == ("voice" if analysed else "none")
+
+
+async def test_a_domain_can_ask_for_consent_first_and_need_not_know_the_slots(serve: Serve) -> None:
+    for domain, analysed in ((DOMAIN.replace("initial_value: true", "initial_value: false"), False), ("{}", True)):
+        listener = FakeListener()
+        async with serve(channel(listener), EchoAgent(domain)) as http:
+            await http.post("/webhook", data={"sender": "new"}, files={"audio": b"x"})
+        assert listener.asked[0]["emotion"] is analysed
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("emotionlayer_rasa.VoiceInput:\n  tokn: x\n", "'tokn'"),
+        ("emotionlayer_rasa.VoiceInput:\n  token: ''\n", "'token'"),
+        ("emotionlayer_rasa.VoiceInput:\n  response_timeout_s: 0\n", "'response_timeout_s'"),
+        ("emotionlayer_rasa.VoiceInput:\n  limits:\n    max_second: 3\n", "'limits.max_second'"),
+        ("emotionlayer_rasa.VoiceInput: on\n", "expected keys and values"),
+    ],
+)
+def test_wrong_credentials_stop_the_start_and_name_the_key(tmp_path: Any, text: str, named: str) -> None:
+    file = tmp_path / "credentials.yml"
+    file.write_text(text)
+    with pytest.raises(InvalidConfigException, match="credentials") as raised:
+        create_http_input_channels(None, str(file))
+    assert named in str(raised.value)
+
+
+def test_the_start_warns_when_there_is_no_token() -> None:
+    with capture_logs() as logs:
+        VoiceInput.from_credentials(None)
+        VoiceInput.from_credentials({"token": "x"})
+    assert [event["event"] for event in logs if event["log_level"] == "warning"] == ["voice.no_token"]

@@ -1,0 +1,195 @@
+"""What several rooms' tests share: recordings, and the assistant of this repository running as real servers."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import httpx
+import pytest
+import yaml
+
+from emotionlayer_rasa.cli.servers import Servers, free_port
+
+ROOT = Path(__file__).parents[1]
+SHARED_SPEECH = Path(os.environ.get("EMOTIONLAYER_SHARED", ROOT.parent / "shared")) / "speech"
+ENVIRONMENT = {
+    "RASA_TELEMETRY_ENABLED": "false",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
+    "OMP_NUM_THREADS": "2",
+}
+MODEL_INPUTS = [
+    "config.yml",
+    "domain.yml",
+    "data/*.yml",
+    "emotionlayer_rasa/__init__.py",
+    "emotionlayer_rasa/nlu/*.py",
+    "emotionlayer_rasa/languages/en/spacy/**/*",
+]
+
+
+def _rasa(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a Rasa command in the assistant's folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "rasa", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def _recordings(corpus: str, emotion: str, count: int) -> list[Path]:
+    """The most intense recordings of an emotion, from different speakers; none where the corpora are not there."""
+    manifest = SHARED_SPEECH / "manifest.csv"
+    if not manifest.is_file():
+        return []
+    with open(manifest, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row["corpus"], row["emotion"]) == (corpus, emotion)]
+    rows.sort(key=lambda row: row["intensity"] == "strong", reverse=True)
+    by_speaker = {row["speaker"]: row for row in reversed(rows)}
+    return [SHARED_SPEECH / row["path"] for row in list(by_speaker.values())[:count]]
+
+
+@pytest.fixture(scope="session")
+def rasa() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a Rasa command in the assistant's folder."""
+    return _rasa
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Callable[[str, str, int], list[Path]]:
+    """Finds recordings by corpus, emotion and number."""
+    return _recordings
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the assistant."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of the small recordings that come with the tests."""
+    return ROOT / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    """The assistant of this repository, trained; kept in the cache as long as nothing it is made of changes."""
+    digest = hashlib.sha256(version("rasa").encode())
+    for pattern in MODEL_INPUTS:
+        for path in sorted(ROOT.glob(pattern)):
+            if path.is_file():
+                digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    name = f"assistant-{digest.hexdigest()[:16]}"
+    cache = ROOT / ".cache" / "tests"
+    path = cache / f"{name}.tar.gz"
+    if not path.is_file():
+        trained = _rasa("train", "--fixed-model-name", name, "--out", str(cache), "--quiet", timeout=600)
+        assert path.is_file(), trained.stdout + trained.stderr
+        for older in cache.glob("assistant-*.tar.gz"):
+            if older != path:
+                older.unlink()
+    return path
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """A running assistant: a Rasa server and its action server, with the language model switched off at first.
+
+    Attributes:
+        http: client of the Rasa server.
+        llm_port: where the action server looks for its language model; nobody listens there until a test does.
+        logs: folder with the servers' logs.
+    """
+
+    http: httpx.Client
+    llm_port: int
+    logs: Path
+
+    def hear(self, audio: bytes | Path, sender: str, **fields: str) -> httpx.Response:
+        """Post a recording as a form."""
+        data = audio.read_bytes() if isinstance(audio, Path) else audio
+        return self.http.post(
+            "/webhooks/voice/webhook", data={"sender": sender, **fields}, files={"audio": ("audio", data)}
+        )
+
+    def say(self, text: str, sender: str) -> dict[str, Any]:
+        """Post a typed turn to the voice channel."""
+        answer = self.http.post("/webhooks/voice/webhook", json={"sender": sender, "message": text})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def rest(self, text: str, sender: str, **fields: Any) -> list[dict[str, Any]]:
+        """Post a typed turn to Rasa's own channel."""
+        answer = self.http.post(
+            "/webhooks/rest/webhook", json={"sender": sender, "message": text, **fields}
+        ).raise_for_status()
+        return answer.json()
+
+    def tracker(self, sender: str) -> dict[str, Any]:
+        """The conversation as Rasa keeps it."""
+        return self.http.get(f"/conversations/{sender}/tracker").raise_for_status().json()
+
+    def slots(self, sender: str) -> dict[str, Any]:
+        """The conversation's slots."""
+        return self.tracker(sender)["slots"]
+
+    def turns(self, sender: str) -> list[dict[str, Any]]:
+        """The caller's turns."""
+        return [event for event in self.tracker(sender)["events"] if event["event"] == "user"]
+
+    def actions(self, sender: str) -> list[str]:
+        """Actions taken since the caller's last turn, without action_listen."""
+        names: list[str] = []
+        for event in self.tracker(sender)["events"]:
+            if event["event"] == "user":
+                names = []
+            elif event["event"] == "action" and event["name"] != "action_listen":
+                names.append(event["name"])
+        return names
+
+
+@pytest.fixture(scope="session")
+def assistant(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    """``rasa run`` and ``rasa run actions`` on free ports, ready; ended after the last test."""
+    folder = tmp_path_factory.mktemp("assistant")
+    rasa_port, action_port, llm_port = free_port(), free_port(), free_port()
+    endpoints = yaml.safe_load((ROOT / "endpoints.yml").read_text(encoding="utf-8"))
+    endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{action_port}/webhook"
+    endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
+    (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), encoding="utf-8")
+    environment = {
+        **ENVIRONMENT,
+        "EMOTIONLAYER_ENDPOINTS": str(folder / "endpoints.yml"),
+        "OPENAI_API_KEY": "none",
+    }
+    command = [sys.executable, "-m", "rasa", "run"]
+    with Servers(folder / "logs", environment) as servers:
+        servers.start("actions", [*command, "actions", "--port", str(action_port)])
+        servers.start(
+            "rasa",
+            [
+                *(*command, "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
+                *("--model", str(model), "--endpoints", str(folder / "endpoints.yml")),
+                *("--credentials", str(ROOT / "credentials.yml")),
+            ],
+        )
+        address = f"http://127.0.0.1:{rasa_port}"
+        servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.is_success)
+        servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
+        servers.wait("rasa", f"{address}/webhooks/voice/", lambda answer: answer.json().get("status") == "ok")
+        with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
+            yield Assistant(http, llm_port, folder / "logs")

@@ -1,0 +1,292 @@
+"""A call through real servers: audio in, entity, slots, actions and replies out."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, ClassVar
+
+import numpy as np
+import pytest
+import soundfile
+
+from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
+
+if TYPE_CHECKING:
+    from conftest import Assistant
+
+ANGRY = {
+    METADATA_KEY: Utterance(
+        Transcript(""),
+        EmotionReading("anger", 0.9, {"anger": 0.9, "disgust": 0.1}, 0.15, 0.9, 0.85, "voice", "test"),
+        state="anger",
+        strategy="active_deescalation",
+    ).to_metadata()
+}
+
+
+def entity(turn: dict[str, Any]) -> dict[str, Any]:
+    """The emotion of a turn in the tracker; exactly one."""
+    (found,) = [item for item in turn["parse_data"]["entities"] if item["entity"] == "emotion"]
+    return found
+
+
+def wav(samples: np.ndarray, subtype: str = "PCM_16") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="WAV", subtype=subtype)
+    return file.getvalue()
+
+
+def test_a_spoken_question_goes_the_whole_way(assistant: Assistant, data: Path) -> None:
+    answer = assistant.hear(data / "en_order.flac", "order")
+    assert answer.status_code == 200, answer.text
+    heard = answer.json()
+    assert "order" in heard["transcript"]["text"].lower()
+    assert heard["transcript"]["words"]
+    assert heard["prosody"]["pitch_hz"] > 50
+    assert set(heard["timings_ms"]) >= {"decode", "transcription", "emotion", "hearing", "assistant", "total"}
+    assert heard["emotion"]["source"] == "voice"
+    assert set(heard["emotion"]["scores"]) == set(EMOTIONS)
+
+    (turn,) = assistant.turns("order")
+    assert turn["input_channel"] == "voice"
+    assert turn["parse_data"]["intent"]["name"] == "order_status"
+    assert entity(turn)["value"] == heard["emotion"]["label"]
+    assert (entity(turn)["start"], entity(turn)["end"]) == (0, len(turn["text"]))
+    assert entity(turn)["arousal"] == heard["emotion"]["arousal"]
+
+    slots = assistant.slots("order")
+    assert slots["emotion"] == heard["emotion"]["label"]
+    assert slots["affective_state"] == heard["state"]
+    assert slots["order_number"] == "1042"
+    assert slots["order_status"]
+    assert assistant.actions("order") == ["action_look_up_order", "action_empathetic_reply"]
+    assert len(heard["messages"]) >= 2, "the disclosure and the reply"
+    assert heard["messages"][-1]["text"]
+    assert heard["messages"][-1]["custom"]["ssml"].startswith("<speak")
+
+    record = json.dumps(turn["metadata"])
+    assert len(record) < 3000, "numbers and labels only"
+    assert "where is my" not in record.lower()
+
+
+def test_the_first_message_tells_that_the_voice_is_analysed(assistant: Assistant) -> None:
+    opening = " ".join(
+        message.get("text", "") for message in assistant.say("/session_start", "opening")["messages"]
+    )
+    assert "voice" in opening.lower()
+    assert "stop" in opening.lower() or "off" in opening.lower()
+
+
+def test_a_typed_turn_makes_the_slots_forget(assistant: Assistant, data: Path) -> None:
+    assistant.hear(data / "en_complaint.flac", "typed")
+    answer = assistant.say("thank you for your help", "typed")
+    assert answer["emotion"]["label"] == UNKNOWN
+    assert answer["messages"][-1]["text"]
+    assert entity(assistant.turns("typed")[-1])["value"] == UNKNOWN
+    slots = assistant.slots("typed")
+    assert (slots["emotion"], slots["affective_state"], slots["valence"]) == (UNKNOWN, UNKNOWN, None)
+    assert assistant.actions("typed") == ["action_empathetic_reply"]
+
+
+def test_angry_voices_are_heard_as_angry(
+    assistant: Assistant, data: Path, recordings: Callable[[str, str, int], list[Path]]
+) -> None:
+    """On recordings of actors where they are there; else on a synthetic voice, which has no emotion."""
+    angry = recordings("ravdess", "anger", 4)
+    labels = []
+    for number, path in enumerate(angry or [data / "en_complaint.flac"]):
+        heard = assistant.hear(path, f"angry-{number}").json()
+        labels.append(heard["emotion"]["label"])
+        assert heard["emotion"]["label"] in (*EMOTIONS, UNKNOWN)
+        if not heard["no_speech"]:
+            assert assistant.slots(f"angry-{number}")["emotion"] == labels[-1]
+            assert entity(assistant.turns(f"angry-{number}")[-1])["value"] == labels[-1]
+    assert not angry or labels.count("anger") >= 2, labels
+
+
+def test_anger_takes_another_way_and_leads_to_a_person(assistant: Assistant, data: Path) -> None:
+    calm = assistant.rest("i want to complain", "calm")
+    assert calm
+    assert assistant.actions("calm") == ["action_empathetic_reply"]
+
+    offer = assistant.rest("i want to complain", "anger", metadata=ANGRY)
+    assert assistant.slots("anger")["emotion"] == "anger"
+    assert assistant.slots("anger")["affective_state"] == "anger"
+    assert assistant.actions("anger") == ["utter_offer_human"]
+    assert any("person" in message.get("text", "") for message in offer)
+
+    assistant.rest("yes please", "anger")
+    assert assistant.actions("anger") == ["action_escalate_to_human"]
+    assert assistant.slots("anger")["escalated"] is True
+
+    after = assistant.hear(data / "en_thanks.flac", "anger").json()
+    assert after["transcript"]["text"]
+    assert (after["emotion"]["source"], after["prosody"]) == ("none", None)
+    assert assistant.slots("anger")["emotion"] == UNKNOWN
+
+
+def test_no_thanks_to_a_person(assistant: Assistant) -> None:
+    assistant.rest("give me my money back", "no-person", metadata=ANGRY)
+    assert assistant.actions("no-person") == ["utter_offer_human"]
+    assistant.rest("no thank you", "no-person", metadata=ANGRY)
+    assert assistant.actions("no-person") == ["action_empathetic_reply"]
+    assert assistant.slots("no-person")["escalated"] is False
+
+
+def test_a_person_can_be_asked_for_by_voice(assistant: Assistant, data: Path) -> None:
+    assistant.hear(data / "en_person.flac", "person")
+    assert assistant.actions("person") == ["action_escalate_to_human"]
+    assert assistant.slots("person")["escalated"] is True
+
+
+def test_buttons_keep_the_emotion_in_the_metadata(assistant: Assistant) -> None:
+    assistant.rest("/complaint", "button", metadata=ANGRY)
+    turn = assistant.turns("button")[-1]
+    assert turn["metadata"][METADATA_KEY]["emotion"]["label"] == "anger"
+    assert assistant.slots("button")["affective_state"] == "anger"
+
+
+def test_the_analysis_can_be_switched_off_and_on(assistant: Assistant, data: Path) -> None:
+    assistant.say("stop analysing my voice", "consent")
+    assert assistant.actions("consent") == ["action_set_emotion_consent"]
+    assert assistant.slots("consent")["emotion_consent"] is False
+    off = assistant.hear(data / "en_order.flac", "consent").json()
+    assert (off["emotion"]["label"], off["emotion"]["source"], off["prosody"]) == (UNKNOWN, "none", None)
+    assert "order" in off["transcript"]["text"].lower()
+    assert entity(assistant.turns("consent")[-1])["value"] == UNKNOWN
+
+    assistant.say("you can analyse my voice again", "consent")
+    assert assistant.slots("consent")["emotion_consent"] is True
+    assert assistant.hear(data / "en_order.flac", "consent").json()["emotion"]["source"] == "voice"
+
+
+def test_an_order_number_is_asked_for_and_given_as_digits_or_words(assistant: Assistant) -> None:
+    for sender, number in (
+        ("digits", "it is 1042"),
+        ("words", "the number is one zero four two"),
+        ("pairs", "ten forty two"),
+    ):
+        assistant.rest("where is my parcel", sender)
+        assert assistant.actions(sender) == ["utter_ask_order_number"]
+        answer = assistant.rest(number, sender)
+        assert assistant.actions(sender) == ["action_look_up_order", "action_empathetic_reply"]
+        assert assistant.slots(sender)["order_number"] == "1042"
+        assert any("1042" in message.get("text", "") for message in answer), answer
+
+
+def test_an_unknown_order_number_is_cleared_and_the_call_goes_on(assistant: Assistant) -> None:
+    answer = assistant.rest("where is order 9999", "unknown-order")
+    assert answer
+    assert assistant.slots("unknown-order")["order_number"] is None
+    assert assistant.actions("unknown-order") == ["action_look_up_order", "action_empathetic_reply"]
+    assistant.rest("where is my order", "unknown-order")
+    assert assistant.actions("unknown-order") == ["utter_ask_order_number"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"),
+    [
+        ("aside", "kids are talking by the door"),
+        ("babble", "xqzt blorp wug"),
+        ("yes", "yes"),
+        ("no", "no"),
+        ("hello", "hello"),
+        ("bye", "bye"),
+        ("thanks", "ok thanks"),
+    ],
+)
+def test_everything_gets_one_answer(assistant: Assistant, sender: str, text: str) -> None:
+    assistant.say("/session_start", sender)
+    answer = assistant.say(text, sender)
+    assert [bool(message["text"]) for message in answer["messages"]] == [True], answer["messages"]
+    assert assistant.actions(sender) == ["action_empathetic_reply"]
+
+
+class Rewording(BaseHTTPRequestHandler):
+    """Stands for a language model: greets again, then says the draft that the prompt holds."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        prompt = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"][-1]["content"]
+        self.asked.append(prompt)
+        reply = "Hello again. " + prompt.rsplit("Draft:", 1)[1].strip().removeprefix("Hello. ")
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}
+        body = json.dumps(
+            {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+        )
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+
+def test_a_dead_language_model_is_replaced_by_a_template_and_a_living_one_is_used(assistant: Assistant) -> None:
+    assistant.say("/session_start", "llm")
+    dead = assistant.say("hello there", "llm")["messages"][-1]
+    assert dead["text"]
+    assert dead["custom"]["source"] == "template"
+    server = HTTPServer(("127.0.0.1", assistant.llm_port), Rewording)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        living = assistant.rest("hello there", "llm", metadata=ANGRY)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert living[0]["text"].startswith("Hello again. ")
+    assert living[1]["custom"]["source"] == "llm"
+    (prompt,) = Rewording.asked
+    assert "hello there" in prompt
+    assert "anger" in prompt
+    assert "active_deescalation" in prompt
+
+
+TONE = 0.3 * np.sin(np.arange(16_000) / 5)
+BAD_AUDIO = {
+    "empty": (b"", 422, "audio.empty"),
+    "header only": (wav(TONE)[:44], 422, None),
+    "truncated": (wav(TONE)[:-9000], 422, "audio.truncated"),
+    "silent": (wav(np.zeros(16_000)), 422, "audio.silent"),
+    "not a number": (wav(np.full(16_000, np.nan), "FLOAT"), 422, "audio.invalid_samples"),
+    "text": (b"There is no sound in this. " * 100, 415, "audio.unsupported"),
+    "picture": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20, 415, "audio.unsupported"),
+    "too long": (wav(np.tile(TONE, 61)), 413, "audio.too_long"),
+    "too large": (b"\0" * (11 * 1024 * 1024), 413, "audio.too_large"),
+}
+
+
+@pytest.mark.parametrize(("audio", "status", "code"), BAD_AUDIO.values(), ids=BAD_AUDIO.keys())
+def test_bad_audio_is_refused_and_the_next_turn_works(
+    assistant: Assistant, audio: bytes, status: int, code: str | None
+) -> None:
+    answer = assistant.hear(audio, "bad")
+    assert answer.status_code == status, answer.text
+    assert code in (None, answer.json()["error"]["code"])
+    assert answer.json()["error"]["message"]
+    assert assistant.say("hello", "bad")["messages"]
+
+
+def test_silence_between_bad_requests_and_a_good_recording(assistant: Assistant, data: Path) -> None:
+    assert assistant.hear(b"rubbish", "after-bad").status_code == 415
+    answer = assistant.hear(data / "en_order.flac", "after-bad")
+    assert answer.status_code == 200
+    assert answer.json()["messages"]
+
+
+def test_no_log_holds_audio_or_emotion_records_of_ours(assistant: Assistant) -> None:
+    """Our log lines start with the room's name; Rasa's own are not ours."""
+    for log in assistant.logs.glob("*.log"):
+        ours = [
+            line
+            for line in log.read_text(errors="replace").splitlines()
+            if "voice." in line or "listener." in line
+        ]
+        assert not any("my order" in line.lower() or "complain" in line.lower() for line in ours)
