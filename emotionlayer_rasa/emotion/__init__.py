@@ -1,0 +1,7 @@
+"""How something is said: emotion and prosody of a voice."""
+
+from emotionlayer_rasa.emotion.base import EmotionRecognizer
+from emotionlayer_rasa.emotion.prosody import measure_prosody
+from emotionlayer_rasa.emotion.recognizers import EmotionSettings, create_recognizer
+
+__all__ = ["EmotionRecognizer", "EmotionSettings", "create_recognizer", "measure_prosody"]
