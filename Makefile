@@ -10,6 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint con
 export RASA_TELEMETRY_ENABLED := false
 export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
+export PYTHONWARNINGS := ignore::DeprecationWarning
 
 .PHONY: demo test lint model clean
 

@@ -19,7 +19,7 @@ _PUBLIC = {
     "VoiceInput": "emotionlayer_rasa.channels.voice",
 }
 
-__all__ = ["EmotionExtractor", "VoiceInput", "__version__"]  # noqa: F822  (resolved by __getattr__)
+__all__ = ["EmotionExtractor", "VoiceInput", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

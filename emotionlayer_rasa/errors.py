@@ -53,8 +53,7 @@ class MissingExtraError(EmotionLayerError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
-            f"The package '{package}' is not installed. "
-            f"Install it with: pip install 'emotionlayer-rasa[{extra}]'"
+            f"The package '{package}' is not installed. Install it with: pip install 'emotionlayer-rasa[{extra}]'"
         )
 
 

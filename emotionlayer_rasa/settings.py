@@ -43,9 +43,7 @@ def read_settings(cls: type[S], values: Mapping[str, Any] | None, where: str) ->
                 problems.append(f"'{key}': {item['msg']}")
         raise ConfigurationError(f"{where}: {'; '.join(problems)}") from None
     except TypeError:
-        raise ConfigurationError(
-            f"{where}: expected keys and values, got {type(values).__name__}"
-        ) from None
+        raise ConfigurationError(f"{where}: expected keys and values, got {type(values).__name__}") from None
 
 
 def _known_keys(cls: type[Settings], loc: tuple[Any, ...]) -> str:

@@ -174,9 +174,7 @@ class Utterance:
         """
         voice = asdict(self.prosody) if self.prosody else {}
         return {
-            "vocal_sentiment": [
-                {"Emotion": name, "Score": f"{score:.0%}"} for name, score in self.emotion.best()
-            ],
+            "vocal_sentiment": [{"Emotion": name, "Score": f"{score:.0%}"} for name, score in self.emotion.best()],
             "prosody": _rounded(
                 {name: getattr(self.emotion, name) for name in ("arousal", "dominance", "valence")}
             ),

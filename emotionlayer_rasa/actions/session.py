@@ -26,7 +26,8 @@ class ActionSessionStart(SpeakingAction):
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> list[EventType]:
         """Speak, then return the events of Rasa's own ``action_session_start``."""
-        await super().run(dispatcher, tracker, domain)
+        if not _opened_just_now(tracker):
+            await super().run(dispatcher, tracker, domain)
         carried = _carried_over(tracker) if _carries_over(domain) else []
         return [SessionStarted(), *carried, ActionExecuted("action_listen")]
 
@@ -35,6 +36,14 @@ class ActionSessionStart(SpeakingAction):
         analysed = conversation.slots.get("emotion_consent") is not False
         say_template(dispatcher, conversation, *(["disclosure"] if analysed else []), "greet")
         return []
+
+
+def _opened_just_now(tracker: Tracker) -> bool:
+    """Rasa calls twice where /session_start opens a conversation: by itself, then for the message."""
+    earlier: list[dict[str, Any]] = [event for event in tracker.events if event.get("event") in ("user", "bot")]
+    if not earlier or earlier[-1].get("text") != "/session_start":
+        return False
+    return len(earlier) > 1 and all(event["event"] == "bot" for event in earlier[:-1])
 
 
 def _carries_over(domain: dict[str, Any]) -> bool:

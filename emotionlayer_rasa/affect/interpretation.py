@@ -13,7 +13,7 @@ from emotionlayer_rasa.utterance import EmotionReading
 
 @dataclass(frozen=True)
 class StateProfile:
-    """One row of EmotionLayer's table: the emotions a state is made of, and where it lies (PAD, 0..1)."""
+    """One row of EmotionLayer's table: the emotions of a state, the leading one first, and its PAD (0..1)."""
 
     emotions: tuple[str, ...]
     valence: float
@@ -28,7 +28,7 @@ STATE_PROFILES: Mapping[str, StateProfile] = MappingProxyType(
         "satisfaction": StateProfile(("joy",), 0.75, 0.4),
         "uncertainty": StateProfile(("fear", "surprise"), 0.4, 0.5, 0.3),
         "anger": StateProfile(("anger", "disgust"), 0.2, 0.85, 0.8),
-        "frustration": StateProfile(("anger", "sadness", "disgust"), 0.3, 0.65, 0.45),
+        "frustration": StateProfile(("anger", "sadness", "disgust"), 0.3, 0.6, 0.45),
         "urgency": StateProfile(("fear", "anger"), 0.3, 0.85, 0.4),
         "insecurity": StateProfile(("fear", "sadness"), 0.3, 0.35, 0.25),
     }
@@ -36,11 +36,16 @@ STATE_PROFILES: Mapping[str, StateProfile] = MappingProxyType(
 """Points inside EmotionLayer's threshold ranges. Sarcasm has none: it is words against voice, so it takes text."""
 
 
+_FOLLOWS = 0.15
+"""What a state loses when the emotion heard is in its composition but does not lead it."""
+
+
 def interpret(reading: EmotionReading) -> tuple[str, str]:
     """The affective state of a reading and the strategy that answers it.
 
-    A state scores the probability of its emotions, less the distance of the reading's PAD from its profile: the
-    composition decides, and the PAD separates states of the same composition (anger from frustration).
+    A state scores half the probability of its emotions, less the distance of the reading's PAD from its profile:
+    the composition decides, and the PAD separates states of like composition. The emotion that leads a composition
+    counts most: fear may be urgency at any dominance, anger only where dominance is clearly low.
 
     Returns:
         ``(state, strategy)``; ``("unknown", "direct_efficiency")`` when the reading is unknown.
@@ -52,12 +57,10 @@ def interpret(reading: EmotionReading) -> tuple[str, str]:
 
 
 def _fit(reading: EmotionReading, profile: StateProfile) -> float:
-    leads = 1.0 if reading.label in profile.emotions else 0.0
+    leads = 0.0
+    if reading.label in profile.emotions:
+        leads = 1.0 if reading.label == profile.emotions[0] else 1.0 - _FOLLOWS
     mass = sum(reading.scores.get(emotion, 0.0) for emotion in profile.emotions)
-    targets = {
-        "valence": profile.valence,
-        "arousal": profile.arousal,
-        "dominance": profile.dominance,
-    }
+    targets = {"valence": profile.valence, "arousal": profile.arousal, "dominance": profile.dominance}
     gaps = [abs(getattr(reading, axis) - target) for axis, target in targets.items() if target is not None]
-    return leads + mass - sum(gaps) / len(gaps)
+    return leads + mass / 2 - sum(gaps) / len(gaps)

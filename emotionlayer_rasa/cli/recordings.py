@@ -95,11 +95,11 @@ def _from_corpora(shared: Path) -> Call | None:
         strong = [row for row in matches if row["intensity"] == "strong"] or matches
         if strong:
             row = strong[len(recordings) % len(strong)]
-            note = ", ".join(part for part in (row["emotion"], row["intensity"]) if part)
+            note = ", ".join(part for part in (row["original_label"], row["intensity"]) if part)
             recordings.append(Recording(shared / "speech" / row["path"], f"acted: {note}"))
     if not recordings:
         return None
-    return Call("RAVDESS (acted speech, CC BY-NC-SA 4.0)", tuple(recordings))
+    return Call("RAVDESS: acted speech of a speaker the model was trained on (CC BY-NC-SA 4.0)", tuple(recordings))
 
 
 def _from_crema_d(folder: Path, url: str) -> Call | None:

@@ -1,5 +1,5 @@
-"""Training of the emotion model (extra ``train``): data to an ONNX file, split by speaker."""
+"""Training of the emotion model (extra ``train``): data to an ONNX file, split by speaker.
 
-from emotionlayer_rasa.training.train import train
-
-__all__ = ["train"]
+The entry is :func:`emotionlayer_rasa.training.train.train`. :mod:`emotionlayer_rasa.training.corpora`, which reads
+corpora into manifests, works without the extra.
+"""

@@ -190,6 +190,15 @@ def test_a_session_opens_with_disclosure_and_greeting(executor: ActionExecutor) 
     assert result["events"][-1]["name"] == "action_listen"
 
 
+def test_a_call_that_opens_itself_with_session_start_hears_the_disclosure_once(executor: ActionExecutor) -> None:
+    disclosure = {"event": "bot", "text": "The tone of your voice is analysed.", "timestamp": 1.0}
+    first = run(executor, "action_session_start", [disclosure, user("/session_start", {})])
+    assert first["responses"] == []
+    assert [event["event"] for event in first["events"]] == ["session_started", "action"]
+    later = run(executor, "action_session_start", [user("hi", {}), disclosure, user("/session_start", {})])
+    assert "tone of voice" in later["responses"][0]["text"]
+
+
 def test_a_session_respects_the_domain_and_an_earlier_no(executor: ActionExecutor) -> None:
     slot = {"event": "slot", "name": "emotion_consent", "value": False, "timestamp": 1.0}
     domain = {**DOMAIN, "session_config": {"carry_over_slots_to_new_session": False}}

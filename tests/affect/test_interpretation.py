@@ -17,6 +17,9 @@ def reading(label: str, valence: float, arousal: float, dominance: float, share:
     ("heard", "state", "strategy"),
     [
         (reading("anger", 0.1, 0.95, 0.9), "anger", "active_deescalation"),
+        (reading("anger", 0.33, 0.85, 0.6), "anger", "active_deescalation"),
+        (reading("anger", 0.3, 0.6, 0.35), "frustration", "active_deescalation"),
+        (reading("disgust", 0.25, 0.5, 0.5), "frustration", "active_deescalation"),
         (reading("sadness", 0.3, 0.65, 0.45), "frustration", "active_deescalation"),
         (reading("sadness", 0.3, 0.3, 0.2), "insecurity", "empathic_validation"),
         (reading("joy", 0.9, 0.9, 0.7), "enthusiasm", "positive_mirroring"),

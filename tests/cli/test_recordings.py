@@ -33,7 +33,8 @@ def test_the_corpora_come_first(monkeypatch, tmp_path):
     clip.parent.mkdir(parents=True)
     clip.write_bytes(b"fLaC")
     (tmp_path / "shared/speech/manifest.csv").write_text(
-        "path,corpus,speaker,emotion,intensity\nravdess/17/angry.flac,ravdess,ravdess-17,anger,strong\n"
+        "path,corpus,speaker,emotion,original_label,intensity\n"
+        "ravdess/17/angry.flac,ravdess,ravdess-17,anger,angry,strong\n"
     )
     monkeypatch.setenv("EMOTIONLAYER_SHARED", str(tmp_path / "shared"))
     call = find_calls((), tmp_path, NOWHERE)[0]

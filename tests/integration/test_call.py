@@ -75,9 +75,8 @@ def test_a_spoken_question_goes_the_whole_way(assistant: Assistant, data: Path) 
 
 
 def test_the_first_message_tells_that_the_voice_is_analysed(assistant: Assistant) -> None:
-    opening = " ".join(
-        message.get("text", "") for message in assistant.say("/session_start", "opening")["messages"]
-    )
+    (message,) = assistant.say("/session_start", "opening")["messages"]
+    opening = message["text"]
     assert "voice" in opening.lower()
     assert "stop" in opening.lower() or "off" in opening.lower()
 

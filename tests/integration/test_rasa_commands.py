@@ -79,8 +79,8 @@ def test_what_rasa_interactive_exports_holds_no_emotion(
 ) -> None:
     """`rasa interactive` holds the model, and with it the component, in its own process."""
     assert emotionlayer_rasa.EmotionExtractor
-    assistant.hear(data / "en_order.flac", "interactive")
     assistant.rest("my order number is 2290", "interactive")
+    assistant.hear(data / "en_order.flac", "interactive")
     events: list[dict[str, Any]] = assistant.tracker("interactive")["events"]
     assert any(METADATA_KEY in (event.get("metadata") or {}) for event in events)
     domain = Domain.load(str(root / "domain.yml"))

@@ -15,8 +15,7 @@ from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.evaluation import read_manifest
 from emotionlayer_rasa.taxonomy import EMOTIONS
-from emotionlayer_rasa.training import train
-from emotionlayer_rasa.training.train import speaker_folds
+from emotionlayer_rasa.training.train import speaker_folds, train
 
 VOICES = {"anger": (260.0, 0.6), "sadness": (120.0, 0.02), "neutral": (180.0, 0.15)}
 """Pitch in Hz and loudness of each synthetic emotion."""

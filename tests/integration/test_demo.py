@@ -1,0 +1,77 @@
+"""`make demo`, as it runs: every server a real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "emotionlayer_rasa.cli", "demo"]
+
+
+def left_running(out: Path) -> list[str]:
+    """Processes that were started with the demo's settings and still run."""
+    marker = f"EMOTIONLAYER_ENDPOINTS={out}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue  # ended meanwhile, or not ours
+    return found
+
+
+def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_path: Path) -> None:
+    clips = [str(data / "en_order.flac"), str(data / "en_complaint.flac")]
+    demo = subprocess.run(
+        [*COMMAND, "--model", str(model), "--out", str(tmp_path), "--audio", *clips],
+        cwd=root,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    opening, order, complaint = demo.stdout.split(".flac")[0], *demo.stdout.split(".flac")[1:]
+    assert "your files" in opening
+    assert "tone of voice" in opening
+    assert "order number" in order.lower()
+    assert "action_look_up_order" in order
+    for turn in (order, complaint):
+        for part in (
+            "heard",
+            "voice",
+            "confidence",
+            "slots",
+            "emotion=",
+            "actions",
+            "reply",
+            "transcription",
+            "ms",
+        ):
+            assert part in turn, f"no {part} in: {turn}"
+    assert (tmp_path / "call-1.png").read_bytes().startswith(b"\x89PNG")
+    assert left_running(tmp_path) == []
+
+
+def test_ctrl_c_stops_every_server(model: Path, root: Path, data: Path, tmp_path: Path) -> None:
+    clip = str(data / "en_order.flac")
+    demo = subprocess.Popen(
+        [*COMMAND, "--model", str(model), "--out", str(tmp_path), "--audio", clip],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = tmp_path / "logs" / "rasa.log"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.exists() and left_running(tmp_path)):
+        time.sleep(0.2)
+    assert left_running(tmp_path)
+    demo.send_signal(signal.SIGINT)
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, output
+    assert "every server is down" in output
+    assert left_running(tmp_path) == []
