@@ -105,6 +105,12 @@ def model() -> Path:
     return path
 
 
+def _hears(answer: httpx.Response) -> bool:
+    status = answer.json()["status"]
+    assert status != "failed", answer.text
+    return bool(status == "ok")
+
+
 @dataclass(frozen=True)
 class Assistant:
     """A running assistant: a Rasa server and its action server, with the language model switched off at first.
@@ -190,6 +196,6 @@ def assistant(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         address = f"http://127.0.0.1:{rasa_port}"
         servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.is_success)
         servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
-        servers.wait("rasa", f"{address}/webhooks/voice/", lambda answer: answer.json().get("status") == "ok")
+        servers.wait("rasa", f"{address}/webhooks/voice/", _hears)
         with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
             yield Assistant(http, llm_port, folder / "logs")

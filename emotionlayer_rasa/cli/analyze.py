@@ -129,16 +129,17 @@ def _round(value: float | None) -> float | None:
 
 
 def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    table.add_column("file", overflow="fold")
-    table.add_column("emotion")
-    for name in ("conf.", "V", "A", "D", "pitch Hz", "level dB", "ms"):
-        table.add_column(name, justify="right")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("file", overflow="fold", min_width=12)
+    table.add_column("emotion", no_wrap=True)
+    for name in ("conf.", "V", "A", "D", "Hz", "dB", "ms"):
+        table.add_column(name, justify="right", no_wrap=True)
     if transcript:
-        table.add_column("words", overflow="fold")
+        table.add_column("words", overflow="fold", min_width=12)
     for row in rows:
         prosody = row["prosody"] or {}
         cells = [row["path"], row["emotion"], _cell(row["confidence"], 2)]

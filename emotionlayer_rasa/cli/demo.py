@@ -104,11 +104,20 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
             servers.wait("llm", f"http://127.0.0.1:{llm_port}/health", lambda answer: answer.status_code == 200)
         servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.status_code == 200)
         servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
-        servers.wait(
-            "rasa", f"{address}/webhooks/voice/", lambda answer: answer.json().get("status") == "ok", seconds=600
-        )
+        servers.wait("rasa", f"{address}/webhooks/voice/", _hears, seconds=600)  # may download a model first
     console.print(f"All servers are ready after {time.monotonic() - began:.0f} s (logs: {out / 'logs'}).")
     return address
+
+
+def _hears(answer: httpx.Response) -> bool:
+    """Whether the voice channel has its models; one that failed to load will not come."""
+    from emotionlayer_rasa.errors import ServerError
+
+    body = answer.json()
+    if body["status"] == "failed":
+        reason = body.get("error", {}).get("message", "see the log of the Rasa server")
+        raise ServerError(f"The voice channel has no ears: {reason}")
+    return bool(body["status"] == "ok")
 
 
 def _hold_call(console: Console, address: str, call: Call, picture: Path) -> None:

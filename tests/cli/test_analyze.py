@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from emotionlayer_rasa.cli import main
+from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+
+KEYS = ["path", "transcript", "emotion", "confidence", "scores", "valence", "arousal", "dominance"]
+KEYS += ["prosody", "model", "timings_ms"]
+
+
+@pytest.fixture
+def folder(data: Path, tmp_path: Path) -> Path:
+    """Two recordings, one below the other, between two that cannot be used."""
+    recordings = tmp_path / "recordings"
+    (recordings / "deep").mkdir(parents=True)
+    (recordings / "a_text.wav").write_bytes(b"not a recording")
+    (recordings / "b_person.flac").write_bytes((data / "en_person.flac").read_bytes())
+    soundfile.write(recordings / "c_silence.wav", np.zeros(16_000), 16_000)
+    (recordings / "deep" / "d_order.flac").write_bytes((data / "en_order.flac").read_bytes())
+    (recordings / "notes.txt").write_text("no audio by its name")
+    return recordings
+
+
+def test_one_object_a_file_and_one_line_a_bad_file(folder: Path) -> None:
+    result = CliRunner(mix_stderr=False).invoke(
+        main, ["analyze", str(folder), "--format", "jsonl", "--transcriber", "whisper"]
+    )
+    assert result.exit_code == 1
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(row["path"]).name for row in rows] == ["b_person.flac", "d_order.flac"]
+    for row in rows:
+        assert list(row) == KEYS
+        assert row["emotion"] in (*EMOTIONS, UNKNOWN)
+        assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-3)
+        assert all(0 <= row[axis] <= 1 for axis in ("valence", "arousal", "dominance", "confidence"))
+        assert row["prosody"]["pitch_hz"] > 50
+        assert row["prosody"]["word_rate"] > 0
+        assert row["model"]["transcription"] == "whisper/tiny.en"
+    assert "real person" in rows[0]["transcript"].lower()
+    errors = result.stderr.splitlines()
+    assert len(errors) == 2
+    assert "a_text.wav: audio.unsupported: " in errors[0]
+    assert "c_silence.wav: audio.silent: " in errors[1]
+
+
+def test_emotion_alone_as_a_table(data: Path) -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(data / "en_thanks.flac"), "--no-transcript"])
+    assert result.exit_code == 0, result.output
+    assert "emotion" in result.stdout
+    assert "words" not in result.stdout
+
+
+def test_a_folder_without_audio_is_an_error_line(tmp_path: Path) -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(tmp_path), "--no-transcript"])
+    assert result.exit_code == 1
+    assert "No audio file in this folder" in result.stderr
+
+
+def test_a_missing_file_is_an_error_line(tmp_path: Path) -> None:
+    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(tmp_path / "gone.wav"), "--no-transcript"])
+    assert result.exit_code == 1
+    assert "gone.wav: file: No such file or directory" in result.stderr
+
+
+def test_a_model_that_is_not_there_stops_the_command(data: Path, tmp_path: Path) -> None:
+    options = ["--no-transcript", "--emotion-model", str(tmp_path / "gone.onnx")]
+    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(data / "en_thanks.flac"), *options])
+    assert result.exit_code == 1
+    assert "gone.onnx" in result.stderr
