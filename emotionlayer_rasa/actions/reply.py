@@ -7,7 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say
 from emotionlayer_rasa.actions.conversation import Conversation
-from emotionlayer_rasa.response import LLMClient, ReplyComposer, read_llm_settings
+from emotionlayer_rasa.response import LLMClient, ReplyComposer, languages, read_llm_settings, replies
 
 
 class ActionEmpatheticReply(SpeakingAction):
@@ -15,10 +15,12 @@ class ActionEmpatheticReply(SpeakingAction):
 
     Raises:
         ConfigurationError: when the action server starts, for a wrong key or value under ``llm:`` in
-            ``endpoints.yml``.
+            ``endpoints.yml`` or in a ``replies.yml``.
     """
 
     def __init__(self) -> None:
+        for language in languages():
+            replies(language)
         settings = read_llm_settings()
         self._composer = ReplyComposer(LLMClient(settings) if settings else None)
 

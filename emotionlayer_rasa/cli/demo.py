@@ -168,18 +168,21 @@ def _described(
 ) -> list[tuple[str, str]]:
     from rich.markup import escape
 
+    voice = "not analysed"
     best = ", ".join(f"{name} {score:.2f}" for name, score in emotion.best(3))
     pad = "  ".join(
         f"{axis[0].upper()} {value:.2f}"
         for axis in ("valence", "arousal", "dominance")
         if (value := getattr(emotion, axis)) is not None
     )
+    if emotion.source != "none":
+        voice = f"{emotion.label} (confidence {emotion.confidence:.2f}: {best})  {pad}"
     slots = {name: tracker["slots"].get(name) for name in SHOWN_SLOTS}
     timings = body["timings_ms"]
     stages = "  ".join(f"{name} {value:.0f}" for name, value in timings.items())
     lines = [
         ("heard", f"“{escape(body['transcript']['text'])}”"),
-        ("voice", f"{emotion.label} (confidence {emotion.confidence:.2f}: {best})  {pad}"),
+        ("voice", voice),
         ("state", f"{body['state']} -> {body['strategy']}"),
         ("slots", "  ".join(f"{name}={value}" for name, value in slots.items() if value is not None)),
         ("actions", ", ".join(_actions_of_last_turn(tracker))),

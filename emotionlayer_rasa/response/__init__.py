@@ -6,7 +6,7 @@ from emotionlayer_rasa.response.language_data import languages, supported_langua
 from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, read_llm_settings
 from emotionlayer_rasa.response.prompt import rephrase_messages
 from emotionlayer_rasa.response.speech import speech_payload, ssml
-from emotionlayer_rasa.response.templates import Draft, draft_reply
+from emotionlayer_rasa.response.templates import Draft, draft_reply, replies
 
 __all__ = [
     "REASONS",
@@ -20,6 +20,7 @@ __all__ = [
     "languages",
     "read_llm_settings",
     "rephrase_messages",
+    "replies",
     "speech_payload",
     "ssml",
     "supported_language",

@@ -9,12 +9,12 @@ from typing import Any, Mapping, Sequence
 
 import jinja2
 
-from emotionlayer_rasa.response.language_data import language_data
+from emotionlayer_rasa.response.language_data import language_data, own_language_data
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 FALLBACK_SITUATION = "out_of_scope"
-"""Answers an intent that the language's file does not know."""
+"""Answers an intent that no file knows, or none of whose cases fits; the package's needs no slots."""
 
 _ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
 _MAX_FACT_LENGTH = 80
@@ -44,10 +44,10 @@ class Situation(Settings):
 
 
 class Replies(Settings):
-    """What ``languages/<language>/replies.yml`` holds."""
+    """What a ``replies.yml`` holds; the bot's own may hold either part, or both."""
 
-    strategies: Mapping[str, StrategyWording]
-    situations: Mapping[str, Situation]
+    strategies: Mapping[str, StrategyWording] = {}
+    situations: Mapping[str, Situation] = {}
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,17 @@ class Draft:
 
 @cache
 def replies(language: str) -> Replies:
-    """The wordings of a language.
+    """The wordings of a language: the package's, then those of the bot's ``languages/<language>/replies.yml``.
 
     Raises:
-        ConfigurationError: the file has an unknown or a wrong key.
+        ConfigurationError: a file has an unknown or a wrong key.
     """
-    return read_settings(Replies, language_data(language, "replies.yml"), f"languages/{language}/replies.yml")
+    where = f"languages/{language}/replies.yml"
+    shipped = read_settings(Replies, language_data(language, "replies.yml"), f"emotionlayer_rasa/{where}")
+    own = read_settings(Replies, own_language_data(language, "replies.yml"), where)
+    return Replies(
+        strategies={**shipped.strategies, **own.strategies}, situations={**shipped.situations, **own.situations}
+    )
 
 
 def guidance(strategy: str, language: str) -> str:
@@ -102,7 +107,8 @@ def draft_reply(
     wordings = replies(language)
     chosen = wordings.situations.get(situation, wordings.situations[FALLBACK_SITUATION])
     facts = {name: fact for name, value in slots.items() if (fact := _fact(value))}
-    case = next(case for case in chosen.cases if all(name in facts for name in case.needs))
+    cases = (*chosen.cases, *wordings.situations[FALLBACK_SITUATION].cases)
+    case = next(case for case in cases if all(name in facts for name in case.needs))
     facts = {name: facts[name] for name in case.needs}
 
     strategy = _known(strategy)

@@ -1,4 +1,6 @@
 from itertools import product
+from pathlib import Path
+from typing import Iterator
 
 import pytest
 from hypothesis import given
@@ -124,3 +126,42 @@ def test_supported_language(wishes: tuple[str, ...], language: str) -> None:
 def test_rules_of_every_language_load() -> None:
     for language in languages():
         assert check_rules(language).forbidden["promise"]
+
+
+@pytest.fixture
+def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of another bot, with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    replies.cache_clear()
+    yield tmp_path
+    replies.cache_clear()
+
+
+def test_another_bot_hears_nothing_of_the_shop(bot: Path) -> None:
+    texts = [draft_reply(intent, strategy, ORDER).text for intent in INTENTS for strategy in STRATEGIES]
+    assert not [text for text in texts if "order" in text or "shop" in text or "refund" in text]
+
+
+def test_a_bots_own_wordings_win(bot: Path) -> None:
+    own = bot / "languages" / "en" / "replies.yml"
+    own.parent.mkdir(parents=True)
+    own.write_text("situations: {thanks: {cases: [{needs: [name], say: ['Any time, {{ name }}.']}]}}")
+    assert draft_reply("thanks", "direct_efficiency", {"name": "Ada"}).text == "Any time, Ada."
+    assert draft_reply("thanks", "direct_efficiency", {}).text
+    assert draft_reply("goodbye", "direct_efficiency", {}).text.startswith("Goodbye")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("situation: {}", "languages/en/replies.yml: 'situation' is no known key"),
+        ("situations: {thanks: {case: []}}", "languages/en/replies.yml: .*'situations.thanks.case"),
+        ("situations: [", "languages/en/replies.yml is no valid YAML"),
+    ],
+)
+def test_a_wrong_file_of_a_bot_is_named(bot: Path, text: str, said: str) -> None:
+    own = bot / "languages" / "en" / "replies.yml"
+    own.parent.mkdir(parents=True)
+    own.write_text(text)
+    with pytest.raises(ConfigurationError, match=said):
+        replies("en")
