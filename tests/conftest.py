@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import subprocess
@@ -19,7 +18,6 @@ import yaml
 from emotionlayer_rasa.cli.servers import Servers, free_port
 
 ROOT = Path(__file__).parents[1]
-SHARED_SPEECH = Path(os.environ.get("EMOTIONLAYER_SHARED", ROOT.parent / "shared")) / "speech"
 ENVIRONMENT = {
     "RASA_TELEMETRY_ENABLED": "false",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -49,28 +47,10 @@ def _rasa(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[
     )
 
 
-def _recordings(corpus: str, emotion: str, count: int) -> list[Path]:
-    """The most intense recordings of an emotion, from different speakers; none where the corpora are not there."""
-    manifest = SHARED_SPEECH / "manifest.csv"
-    if not manifest.is_file():
-        return []
-    with open(manifest, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (row["corpus"], row["emotion"]) == (corpus, emotion)]
-    rows.sort(key=lambda row: row["intensity"] == "strong", reverse=True)
-    by_speaker = {row["speaker"]: row for row in reversed(rows)}
-    return [SHARED_SPEECH / row["path"] for row in list(by_speaker.values())[:count]]
-
-
 @pytest.fixture(scope="session")
 def rasa() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a Rasa command in the assistant's folder."""
     return _rasa
-
-
-@pytest.fixture(scope="session")
-def recordings() -> Callable[[str, str, int], list[Path]]:
-    """Finds recordings by corpus, emotion and number."""
-    return _recordings
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,8 @@ def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path
     from emotionlayer_rasa.cli.recordings import find_calls
     from emotionlayer_rasa.cli.servers import Servers
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
+        signal.signal(stop, _interrupt)
     console = Console(highlight=False)
     calls = find_calls((*audio, *more), out / "recordings")
     try:
