@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 import click
 
@@ -46,26 +47,34 @@ def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path
     from emotionlayer_rasa.cli.recordings import find_calls
     from emotionlayer_rasa.cli.servers import Servers
 
-    for stop in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
-        signal.signal(stop, _interrupt)
+    _on_stop(_interrupt)  # SIGINT too: a shell's background job starts with it ignored
     console = Console(highlight=False)
     calls = find_calls((*audio, *more), out / "recordings")
     try:
-        with Servers(out / "logs", {"RASA_TELEMETRY_ENABLED": "false"}) as servers:
-            address = start_assistant(servers, model, out, console)
+        with (
+            Servers(out / "logs", {"RASA_TELEMETRY_ENABLED": "false"}) as servers,
+            start_assistant(servers, model, out, console) as http,
+        ):
             for number, call in enumerate(calls, 1):
-                _hold_call(console, address, call, out / f"call-{number}.png")
+                _hold_call(console, http, call, out / f"call-{number}.png")
     except KeyboardInterrupt:
         console.print("\nStopped; every server is down.")
         raise SystemExit(130) from None
 
 
+def _on_stop(handler: Callable[[int, object], NoReturn] | signal.Handlers) -> None:
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, handler)
+
+
 def _interrupt(signum: int, frame: object) -> NoReturn:
+    _on_stop(signal.SIG_IGN)  # a second Ctrl-C must not leave servers behind
     raise KeyboardInterrupt
 
 
-def start_assistant(servers: Servers, model: Path, out: Path, console: Console) -> str:
-    """Start the language model (where installed), the action server and Rasa; return Rasa's address."""
+def start_assistant(servers: Servers, model: Path, out: Path, console: Console) -> httpx.Client:
+    """Start the language model (where installed), the action server and Rasa; return a client of Rasa's server."""
+    import httpx
     import yaml
 
     from emotionlayer_rasa.cli.servers import free_port
@@ -93,32 +102,38 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
     servers.start(
         "actions", [sys.executable, "-m", "rasa_sdk", "--actions", "actions", "--port", str(action_port)]
     )
-    servers.start(
+    run = [
+        sys.executable,
+        "-m",
         "rasa",
-        [
-            *(
-                sys.executable,
-                "-m",
-                "rasa",
-                "run",
-                "--enable-api",
-                "--interface",
-                "127.0.0.1",
-                "--port",
-                str(rasa_port),
-            ),
-            *("--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"),
-        ],
-    )
+        "run",
+        "--enable-api",
+        "--interface",
+        "127.0.0.1",
+        "--port",
+        str(rasa_port),
+    ]
+    files = ["--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"]
+    servers.start("rasa", [*run, *files])
     address = f"http://127.0.0.1:{rasa_port}"
-    with console.status("Starting the language model, the action server and Rasa"):
+    headers = _authorisation()
+    with console.status("Starting the servers (the very first start may download a speech model)"):
         if with_llm:
             servers.wait("llm", f"http://127.0.0.1:{llm_port}/health", lambda answer: answer.status_code == 200)
         servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.status_code == 200)
         servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
-        servers.wait("rasa", f"{address}/webhooks/voice/", _hears, seconds=600)  # may download a model first
+        servers.wait("rasa", f"{address}/webhooks/voice/", _hears, seconds=600, headers=headers)
     console.print(f"All servers are ready after {time.monotonic() - began:.0f} s (logs: {out / 'logs'}).")
-    return address
+    return httpx.Client(base_url=address, headers=headers, timeout=120, trust_env=False)
+
+
+def _authorisation() -> dict[str, str]:
+    """The header that the voice channel of ``credentials.yml`` asks for, if it asks for one."""
+    import yaml
+
+    credentials = yaml.safe_load(Path("credentials.yml").read_text(encoding="utf-8"))
+    token = (credentials.get("emotionlayer_rasa.VoiceInput") or {}).get("token")
+    return {"Authorization": f"Bearer {os.path.expandvars(token)}"} if token else {}
 
 
 def _hears(answer: httpx.Response) -> bool:
@@ -132,23 +147,19 @@ def _hears(answer: httpx.Response) -> bool:
     return bool(body["status"] == "ok")
 
 
-def _hold_call(console: Console, address: str, call: Call, picture: Path) -> None:
-    import httpx
-
+def _hold_call(console: Console, http: httpx.Client, call: Call, picture: Path) -> None:
     from emotionlayer_rasa.cli.call_picture import draw_call
 
     sender = f"demo-{uuid.uuid4().hex[:8]}"
     console.print(f"\n[bold]A call[/] · {call.source}", soft_wrap=True)
     turns: list[tuple[str, EmotionReading]] = []
-    with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
-        opening = http.post("/webhooks/voice/webhook", json={"sender": sender, "message": "/session_start"})
-        opening.raise_for_status()
-        for message in opening.json()["messages"]:
-            console.print(f"[bold]assistant[/]  {message.get('text', '')}", soft_wrap=True)
-        for number, recording in enumerate(call.recordings, 1):
-            turns.append(_hold_turn(console, http, sender, number, recording))
+    opening = http.post("/webhooks/voice/webhook", json={"sender": sender, "message": "/session_start"})
+    for message in opening.raise_for_status().json()["messages"]:
+        console.print(f"[bold]assistant[/]  {message.get('text', '')}", soft_wrap=True)
+    for number, recording in enumerate(call.recordings, 1):
+        turns.append(_hold_turn(console, http, sender, number, recording))
     draw_call(f"Emotion over the call · {call.source}", turns, picture)
-    console.print(f"\nPicture of the call: {picture}\n")
+    console.print(f"\nPicture of the call: {picture}\n", soft_wrap=True)
 
 
 def _hold_turn(

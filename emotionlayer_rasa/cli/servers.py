@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 import httpx
 
@@ -54,7 +54,14 @@ class Servers:
             )
         self._running.append((name, process))
 
-    def wait(self, name: str, url: str, ready: Callable[[httpx.Response], bool], seconds: float = 180) -> None:
+    def wait(
+        self,
+        name: str,
+        url: str,
+        ready: Callable[[httpx.Response], bool],
+        seconds: float = 180,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Wait until ``ready`` says yes to an answer of ``url``.
 
         Raises:
@@ -66,7 +73,7 @@ class Servers:
             if process.poll() is not None:
                 raise ServerError(f"The {name} ended with exit code {process.returncode}.\n{self._log_end(name)}")
             try:
-                if ready(httpx.get(url, timeout=2, trust_env=False)):
+                if ready(httpx.get(url, headers=headers, timeout=2, trust_env=False)):
                     return
             except httpx.HTTPError:
                 pass

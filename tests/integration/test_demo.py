@@ -7,6 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from emotionlayer_rasa.cli.demo import _authorisation
+
 COMMAND = [sys.executable, "-m", "emotionlayer_rasa.cli", "demo"]
 
 
@@ -56,6 +60,15 @@ def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_p
     assert left_running(tmp_path) == []
 
 
+def test_a_token_in_the_credentials_is_sent(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "credentials.yml").write_text("rest:\nemotionlayer_rasa.VoiceInput:\n  token: ${DEMO_TOKEN}\n")
+    monkeypatch.setenv("DEMO_TOKEN", "a-secret")
+    assert _authorisation() == {"Authorization": "Bearer a-secret"}
+    (tmp_path / "credentials.yml").write_text("emotionlayer_rasa.VoiceInput:\n")
+    assert _authorisation() == {}
+
+
 def test_ctrl_c_stops_every_server(model: Path, root: Path, data: Path, tmp_path: Path) -> None:
     clip = str(data / "en_order.flac")
     demo = subprocess.Popen(
@@ -71,6 +84,8 @@ def test_ctrl_c_stops_every_server(model: Path, root: Path, data: Path, tmp_path
         time.sleep(0.2)
     assert left_running(tmp_path)
     demo.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    demo.send_signal(signal.SIGINT)  # impatience leaves nothing behind either
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130, output
     assert "every server is down" in output
