@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import uuid
 from contextlib import asynccontextmanager
 from typing import Any, AsyncIterator, Callable, Iterator
 
@@ -84,7 +85,7 @@ def serve(optimised_once: None) -> Serve:
 
     @asynccontextmanager
     async def serving(channel: VoiceInput, agent: EchoAgent) -> AsyncIterator[httpx.AsyncClient]:
-        app = Sanic(f"test_{free_port()}", configure_logging=False)
+        app = Sanic(f"test_{uuid.uuid4().hex}", configure_logging=False)
         app.ctx.agent = agent
         app.blueprint(channel.blueprint(agent.handle_message), url_prefix="/webhooks/voice")
         port = free_port()
