@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -171,10 +172,15 @@ def _clips(settings: TrainingSettings, corpora: Mapping[str, Path], agreement: f
 def _store(encoder: PooledEncoder, settings: TrainingSettings) -> ActivationStore:
     """The store of the quantised encoder, which is exported into the cache first if it is not there."""
     chosen = settings.encoder
-    name = f"encoder-{Path(chosen.model).name}-{chosen.first_layer}-{chosen.last_layer}-{chosen.window_s:g}.onnx"
-    path = settings.cache / name
+    weights = hashlib.sha256()  # a folder's name stays when somebody trains the encoder in it anew
+    for name, tensor in sorted(encoder.state_dict().items()):
+        weights.update(name.encode() + tensor.numpy().tobytes())
+    key = f"{weights.hexdigest()[:16]}-{chosen.first_layer}-{chosen.last_layer}-{chosen.window_s:g}"
+    path = settings.cache / f"encoder-{key}.onnx"
     if not path.exists():
-        export_encoder(encoder, path)
+        partial = path.with_suffix(".partial")  # an interruption must not leave half a file to be trusted
+        export_encoder(encoder, partial)
+        partial.replace(path)
     return ActivationStore(path, settings.cache, chosen.window_s, settings.workers)
 
 

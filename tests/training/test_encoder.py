@@ -4,26 +4,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForAudioClassification
+from transformers import WhisperFeatureExtractor, WhisperForAudioClassification
 
 from emotionlayer_rasa.training.encoder import LogMel, PooledEncoder, Pooling
 from emotionlayer_rasa.training.network import export_encoder
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        d_model=32,
-        encoder_layers=2,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        decoder_layers=1,
-        num_mel_bins=80,
-    )
-    path = tmp_path_factory.mktemp("encoder")
-    WhisperForAudioClassification(config).save_pretrained(path)
-    return path
 
 
 @pytest.mark.parametrize("count", [4800, 16000, 33333])
@@ -35,15 +19,15 @@ def test_log_mel_is_whispers(count):
     np.testing.assert_allclose(got.numpy(), wanted.input_features, atol=2e-4)
 
 
-def test_encoder_gives_whispers_hidden_states(folder):
+def test_encoder_gives_whispers_hidden_states(tiny_whisper):
     samples = 0.1 * np.random.default_rng(0).standard_normal(480_000).astype(np.float32)
     mel = torch.from_numpy(
         WhisperFeatureExtractor()(samples, sampling_rate=16000, return_tensors="np").input_features
     )
-    whisper = WhisperForAudioClassification.from_pretrained(folder).encoder.eval()
+    whisper = WhisperForAudioClassification.from_pretrained(tiny_whisper).encoder.eval()
     with torch.inference_mode():
         wanted = torch.cat(whisper(mel, output_hidden_states=True).hidden_states)
-        got = PooledEncoder(folder, 0, 2, 30.0).encoder(mel)
+        got = PooledEncoder(tiny_whisper, 0, 2, 30.0).encoder(mel)
     torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-3)
 
 
@@ -59,8 +43,8 @@ def test_pooling_ignores_silence_around_the_voice():
     assert not torch.allclose(outer[:, :2], inner[:, :2], atol=1e-2)
 
 
-def test_exported_encoder_matches_torch_at_any_length(folder, tmp_path):
-    encoder = PooledEncoder(folder, 1, 2, 10.0).eval()
+def test_exported_encoder_matches_torch_at_any_length(tiny_whisper, tmp_path):
+    encoder = PooledEncoder(tiny_whisper, 1, 2, 10.0).eval()
     export_encoder(encoder, tmp_path / "encoder.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "encoder.onnx"), providers=["CPUExecutionProvider"])
     for count in (4800, 16001, 160_000):

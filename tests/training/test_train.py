@@ -9,7 +9,6 @@ import pytest
 import soundfile
 import yaml
 from click.testing import CliRunner
-from transformers import WhisperConfig, WhisperForAudioClassification
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
 from emotionlayer_rasa.cli import main
@@ -38,8 +37,8 @@ def speak(emotion: str, speaker: int, take: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory) -> Path:
-    """Four speakers, three emotions, three takes; an encoder; a configuration."""
+def corpus(tmp_path_factory, tiny_whisper) -> Path:
+    """Four speakers, three emotions, three takes; a configuration."""
     folder = tmp_path_factory.mktemp("corpus")
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -50,22 +49,13 @@ def corpus(tmp_path_factory) -> Path:
                     name = f"{speaker}-{emotion}-{take}.flac"
                     soundfile.write(folder / name, speak(emotion, speaker, take), SAMPLE_RATE)
                     writer.writerow([name, "synthetic", "xx", f"s{speaker}", "female", emotion])
-    whisper = WhisperConfig(
-        d_model=32,
-        encoder_layers=2,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        decoder_layers=1,
-        num_mel_bins=80,
-    )
-    WhisperForAudioClassification(whisper).save_pretrained(folder / "encoder")
     config = {
         "name": "tiny",
         "version": "7",
         "manifest": str(folder / "manifest.csv"),
         "root": str(folder),
         "cache": str(folder / "cache"),
-        "encoder": {"model": str(folder / "encoder"), "first_layer": 1, "last_layer": 2, "window_s": 4.0},
+        "encoder": {"model": str(tiny_whisper), "first_layer": 1, "last_layer": 2, "window_s": 4.0},
         "views": 2,
         "no_speech": 14,
         "folds": 2,
