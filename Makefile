@@ -47,7 +47,7 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 
 .venv/.test: .venv/.demo
 	@echo "Installing what the tests need (PyTorch too)"
-	@$(PIP) --editable '.[local-llm,whisper,train,dev]'
+	@$(PIP) --editable '.[local-llm,whisper,train,teacher,dev]'
 	@touch $@
 
 clean:

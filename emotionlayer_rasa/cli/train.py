@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -14,7 +15,20 @@ import click
     "--corpus", "named", multiple=True, metavar="NAME=PATH", help="Train on this corpus; may be repeated."
 )
 @click.option("--agreement", default=0.0, show_default=True, help="Share of the votes a clip's label must have.")
-def train(config: Path | None, out: Path, named: tuple[str, ...], agreement: float) -> None:
+@click.option(
+    "--ambiguous",
+    type=click.Choice(["drop", "soften"]),
+    default="drop",
+    show_default=True,
+    help="Leave out clips with less agreement, or train them on their raters' votes.",
+)
+def train(
+    config: Path | None,
+    out: Path,
+    named: tuple[str, ...],
+    agreement: float,
+    ambiguous: Literal["drop", "soften"],
+) -> None:
     """Train the emotion model on labelled recordings, split by speaker, measure it and export it to ONNX.
 
     Corpora that can be named: ravdess, crema-d, emovo, emodb, iemocap, emozionalmente, ai4ser, msp-podcast, and
@@ -25,7 +39,7 @@ def train(config: Path | None, out: Path, named: tuple[str, ...], agreement: flo
     try:
         from emotionlayer_rasa.training.train import train as run
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "transformers", "onnx"):
+        if error.name not in ("torch", "torchaudio", "transformers", "onnx"):
             raise
         raise MissingExtraError(error.name, "train") from None
     corpora = {}
@@ -34,4 +48,4 @@ def train(config: Path | None, out: Path, named: tuple[str, ...], agreement: flo
         if not separator or not path:
             raise click.BadParameter(f"'{pair}' is not of the form NAME=PATH", param_hint="--corpus")
         corpora[name] = Path(path)
-    run(config, out, corpora, agreement)
+    run(config, out, corpora, agreement, ambiguous)

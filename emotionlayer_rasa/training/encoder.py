@@ -1,4 +1,4 @@
-"""The part of the network that is not trained: waveform to log-mel to the layers of a frozen Whisper encoder.
+"""The part of the network that is not trained: waveform to the pooled activations of frozen speech encoders.
 
 Everything from the raw 16 kHz samples on is a torch module, so that it is exported into the ONNX graph and no
 other implementation of the front end exists that could differ from it.
@@ -7,12 +7,16 @@ other implementation of the front end exists that could differ from it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
+import pydantic
 import torch
 from torch import nn
-from transformers import AutoConfig, WhisperForAudioClassification
+from transformers import AutoConfig, AutoModel, WhisperForAudioClassification
 from transformers.audio_utils import mel_filter_bank
+
+from emotionlayer_rasa.settings import Settings
 
 N_FFT = 400
 """Samples of one analysis window: 25 ms at 16 kHz."""
@@ -64,33 +68,29 @@ class WhisperLayers(nn.Module):
     """A frozen Whisper encoder that gives every layer's activations for an utterance of any length up to 30 s.
 
     Args:
-        path: folder in the layout of ``transformers.WhisperForAudioClassification``.
-        layers: how many transformer layers to keep; None keeps all.
+        path: folder in the layout of ``transformers.WhisperForAudioClassification``, or a hub id.
+        layers: how many transformer layers to keep.
         max_seconds: position embeddings kept, in seconds of audio.
     """
 
-    def __init__(self, path: str | Path, layers: int | None = None, max_seconds: float = 30.0) -> None:
+    def __init__(self, path: str | Path, layers: int, max_seconds: float = 30.0) -> None:
         super().__init__()
         config = AutoConfig.from_pretrained(path)
         config._attn_implementation = "eager"
-        encoder = WhisperForAudioClassification.from_pretrained(
-            path, config=config, torch_dtype=torch.float32
-        ).encoder.eval()
+        encoder = WhisperForAudioClassification.from_pretrained(path, config=config).encoder.float().eval()
         self.conv1, self.conv2 = encoder.conv1, encoder.conv2
         self.register_buffer("positions", encoder.embed_positions.weight[: int(max_seconds * 50)].detach().clone())
         self.layers = encoder.layers[:layers]
-        self.final_norm = encoder.layer_norm if layers in (None, len(encoder.layers)) else nn.Identity()
+        self.final_norm = encoder.layer_norm if layers >= len(encoder.layers) else nn.Identity()
         self.dimension: int = config.d_model
         self.requires_grad_(False)
 
-    @property
-    def depth(self) -> int:
-        """Number of activations given: the embedding and every layer."""
-        return len(self.layers) + 1
+    def forward(self, waveform: torch.Tensor, log_mel: torch.Tensor) -> torch.Tensor:
+        """Log-mel (1, mel_bins, frames) to activations (layers + 1, frames // 2, dimension), 50 a second.
 
-    def forward(self, mel: torch.Tensor) -> torch.Tensor:
-        """Whitened log-mel (1, mel_bins, frames) to activations (depth, frames // 2, dimension), 50 a second."""
-        hidden = nn.functional.gelu(self.conv1(mel))
+        The first is the embedding. The waveform is not used.
+        """
+        hidden = nn.functional.gelu(self.conv1(LogMel.whiten(log_mel)))
         hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)
         hidden = hidden + self.positions[: hidden.shape[1]]
         activations = [hidden]
@@ -101,6 +101,29 @@ class WhisperLayers(nn.Module):
         return torch.cat(activations)
 
 
+class WaveformLayers(nn.Module):
+    """A frozen wav2vec 2.0, HuBERT or WavLM encoder; the same as :class:`WhisperLayers` from the waveform.
+
+    Args:
+        path: folder or hub id that ``transformers.AutoModel`` reads.
+        layers: how many transformer layers to keep.
+    """
+
+    def __init__(self, path: str | Path, layers: int) -> None:
+        super().__init__()
+        config = AutoConfig.from_pretrained(path)
+        config._attn_implementation = "eager"
+        self.model = AutoModel.from_pretrained(path, config=config).float().eval()
+        self.model.encoder.layers = self.model.encoder.layers[:layers]
+        self.dimension: int = config.hidden_size
+        self.requires_grad_(False)
+
+    def forward(self, waveform: torch.Tensor, log_mel: torch.Tensor) -> torch.Tensor:
+        """Waveform (1, n) to activations (layers + 1, about n / 320, dimension). The log-mel is not used."""
+        deviation = torch.sqrt(waveform.square().mean() + 1e-7)  # the mean is out already
+        return torch.cat(self.model(waveform / deviation, output_hidden_states=True).hidden_states)
+
+
 class Pooling(nn.Module):
     """Statistics of frame activations over an utterance, two ways: over all frames, and over the loud ones.
 
@@ -108,11 +131,12 @@ class Pooling(nn.Module):
     silence around an utterance does not dilute it.
     """
 
+    STATISTICS = 4
     FLOOR_DB = 12.0
     SLOPE_DB = 2.0
 
     def forward(self, activations: torch.Tensor, log_mel: torch.Tensor) -> torch.Tensor:
-        """Activations (depth, n, dimension) and log-mel (1, bins, about 2 n) to (depth * 4 * dimension,).
+        """Activations (depth, n, dimension) and log-mel (1, bins, 2 n or some more) to (depth * 4 * dimension,).
 
         In the order layer, then statistic (mean, deviation, weighted mean, weighted deviation), then unit.
         """
@@ -132,30 +156,53 @@ class Pooling(nn.Module):
         return torch.sqrt(variance + 1e-8)
 
 
+class EncoderSettings(Settings):
+    """One encoder.
+
+    Attributes:
+        model: a folder or hub id of a Whisper, wav2vec 2.0, HuBERT or WavLM encoder.
+        first_layer, last_layer: layers whose activations are pooled, both included; 0 is the embedding. Later
+            layers are cut off.
+    """
+
+    model: str
+    first_layer: pydantic.NonNegativeInt = 1
+    last_layer: pydantic.PositiveInt = 4
+
+
 class PooledEncoder(nn.Module):
-    """Waveform to one vector: the pooled activations of some layers of a frozen Whisper encoder.
+    """Waveform to one vector: the pooled activations of some layers of one or several frozen encoders.
 
     Args:
-        path: the encoder's folder.
-        first, last: layers whose activations are pooled, both included; 0 is the embedding. Later layers are cut
-            off.
+        encoders: which ones.
         max_seconds: longest waveform, in seconds.
     """
 
-    def __init__(self, path: str | Path, first: int = 1, last: int = 4, max_seconds: float = 10.0) -> None:
+    def __init__(self, encoders: Sequence[EncoderSettings], max_seconds: float = 10.0) -> None:
         super().__init__()
-        self.encoder = WhisperLayers(path, layers=last, max_seconds=max_seconds)
         self.log_mel = LogMel()
         self.pooling = Pooling()
-        self.first = first
-
-    @property
-    def size(self) -> int:
-        """Length of the vector."""
-        return (self.encoder.depth - self.first) * 4 * self.encoder.dimension
+        self.encoders = nn.ModuleList(
+            WhisperLayers(chosen.model, chosen.last_layer, max_seconds)
+            if AutoConfig.from_pretrained(chosen.model).model_type == "whisper"
+            else WaveformLayers(chosen.model, chosen.last_layer)
+            for chosen in encoders
+        )
+        self.first = [chosen.first_layer for chosen in encoders]
+        self.blocks = [
+            encoder.dimension
+            for encoder, chosen in zip(self.encoders, encoders, strict=True)
+            for _ in range((chosen.last_layer + 1 - chosen.first_layer) * Pooling.STATISTICS)
+        ]
+        """Lengths of the parts of the vector: each is one statistic of one layer."""
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
-        """Waveform (1, n), n >= 400, to (1, size). The mean of the samples is taken out first."""
-        log_mel = self.log_mel(waveform - waveform.mean())
-        activations = self.encoder(self.log_mel.whiten(log_mel))[self.first :]
-        return self.pooling(activations, log_mel)[None]
+        """Waveform (1, n), n >= 400, to (1, sum of blocks). The mean of the samples is taken out first."""
+        waveform = waveform - waveform.mean()
+        log_mel = self.log_mel(waveform)
+        return torch.cat(
+            [
+                self.pooling(encoder(waveform, log_mel)[first:], log_mel)
+                for encoder, first in zip(self.encoders, self.first, strict=True)
+            ]
+        )[None]

@@ -7,11 +7,20 @@ import warnings
 from pathlib import Path
 from typing import Sequence
 
+import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 
 OPSET = 17
+
+HALVED = frozenset({"Conv", "Slice"})
+"""Operators whose large constants are stored in half precision: convolutions, cuts of the position embeddings."""
+
+LARGE = 100_000
+"""From how many values on."""
 
 
 def export_onnx(
@@ -32,7 +41,7 @@ def export_onnx(
         dynamic_axes: axes that vary, by input or output name.
         quantize: store the weights of matrix products as 8-bit integers, with one scale an output channel, and
             quantise activations on the fly. Unsigned weights, because the signed kernels saturate on processors
-            without VNNI.
+            without VNNI. What stays in floats and is large is stored in 16 bits, and computed in 32.
     """
     module = module.eval()
     with tempfile.TemporaryDirectory() as folder:
@@ -59,3 +68,24 @@ def export_onnx(
             per_channel=True,
             weight_type=QuantType.QUInt8,
         )
+        _halve(path)
+
+
+def _halve(path: Path) -> None:
+    """Store large float constants in 16 bits. The session folds the casts when it loads the file."""
+    model = onnx.load(str(path))
+    users = {name: node.op_type for node in model.graph.node for name in node.input}
+    casts = []
+    for constant in model.graph.initializer:
+        values = numpy_helper.to_array(constant)
+        if values.dtype != np.float32 or values.size < LARGE or users.get(constant.name) not in HALVED:
+            continue
+        if values.ndim == 3 and values.shape[1] == 1:
+            continue  # the Fourier basis of the log-mel spectrogram: quiet bands need its precision
+        name = constant.name
+        constant.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, str(path))

@@ -26,6 +26,7 @@ class HeadSettings(Settings):
     Attributes:
         members: networks whose probabilities are averaged; they differ by their seed.
         hidden: units of the hidden layer of each.
+        block_dropout: share of the encoder's statistics (one statistic of one layer each) left out as a whole.
         input_dropout, hidden_dropout: share of values set to zero in training.
         learning_rate, weight_decay: of AdamW; the rate rises for a tenth of the steps and falls to zero.
         epochs, batch: passes over all views, and clips a step.
@@ -35,7 +36,8 @@ class HeadSettings(Settings):
 
     members: int = 3
     hidden: int = 128
-    input_dropout: float = 0.5
+    block_dropout: float = 0.3
+    input_dropout: float = 0.4
     hidden_dropout: float = 0.5
     learning_rate: float = 5e-4
     weight_decay: float = 0.05
@@ -50,7 +52,7 @@ class Targets:
     """What the head learns, for n clips.
 
     Attributes:
-        emotion: int (n,), index of the class.
+        emotion: float32 (n, 8), probability of each class.
         vad: float32 (n, 3), 0..1.
         weight: float32 (n,), importance of each clip.
     """
@@ -60,12 +62,35 @@ class Targets:
     weight: np.ndarray
 
 
+class BlockDropout(nn.Module):
+    """In training, sets whole blocks of the input to zero, so that no layer is relied on alone.
+
+    Args:
+        blocks: lengths of the blocks, which the input begins with; what comes after them stays.
+        share: of the blocks.
+    """
+
+    def __init__(self, blocks: Sequence[int], share: float) -> None:
+        super().__init__()
+        self.blocks = list(blocks)
+        self.share = share
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(n, size) to (n, size)."""
+        if not self.training or not self.share:
+            return inputs
+        kept = torch.rand(len(inputs), len(self.blocks)) >= self.share
+        mask = torch.repeat_interleave(kept / (1 - self.share), torch.tensor(self.blocks), dim=1)
+        return inputs * nn.functional.pad(mask, (0, inputs.shape[1] - mask.shape[1]), value=1.0)
+
+
 class Member(nn.Module):
     """A perceptron with one hidden layer: standardised input (n, size) to class and VAD logits (n, 8 + 3)."""
 
-    def __init__(self, size: int, settings: HeadSettings) -> None:
+    def __init__(self, size: int, blocks: Sequence[int], settings: HeadSettings) -> None:
         super().__init__()
         self.layers = nn.Sequential(
+            BlockDropout(blocks, settings.block_dropout),
             nn.Dropout(settings.input_dropout),
             nn.Linear(size, settings.hidden),
             nn.GELU(),
@@ -83,20 +108,21 @@ class Head(nn.Module):
 
     Args:
         reference: activations whose mean and deviation standardise all others.
+        blocks: see :attr:`emotionlayer_rasa.training.encoder.PooledEncoder.blocks`.
         settings: see :class:`HeadSettings`.
     """
 
     LIMIT = 8.0
     """Standardised values are clipped to this, so that odd sound cannot push the head anywhere."""
 
-    def __init__(self, reference: Activations, settings: HeadSettings) -> None:
+    def __init__(self, reference: Activations, blocks: Sequence[int], settings: HeadSettings) -> None:
         super().__init__()
         for name, values in (("pooled", reference.pooled), ("prosody", reference.prosody)):
             mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
             self.register_buffer(f"{name}_mean", torch.tensor(mean, dtype=torch.float32))
             self.register_buffer(f"{name}_scale", torch.tensor(1.0 / (deviation + 1e-3), dtype=torch.float32))
         size = reference.pooled.shape[1] + reference.prosody.shape[1]
-        self.members = nn.ModuleList(Member(size, settings) for _ in range(settings.members))
+        self.members = nn.ModuleList(Member(size, blocks, settings) for _ in range(settings.members))
 
     def standardise(self, pooled: torch.Tensor, prosody: torch.Tensor) -> torch.Tensor:
         """(n, size) and (n, k) with NaN to (n, size + k); what was not measured becomes the mean."""
@@ -114,22 +140,25 @@ class Head(nn.Module):
         return torch.log(probabilities + 1e-9), torch.sigmoid(outputs[..., CLASSES:]).mean(dim=0)
 
 
-def train_head(views: Sequence[Activations], targets: Targets, settings: HeadSettings, seed: int) -> Head:
+def train_head(
+    views: Sequence[Activations], targets: Targets, blocks: Sequence[int], settings: HeadSettings, seed: int
+) -> Head:
     """Train a head on several views of the same clips.
 
     Args:
         views: activations of the clips as they are, then of their augmented versions.
+        blocks: see :attr:`emotionlayer_rasa.training.encoder.PooledEncoder.blocks`.
         targets: of the clips; the same for every view.
         settings: see :class:`HeadSettings`.
         seed: of initial weights, order, dropout and mixing.
     """
     torch.manual_seed(seed)
-    head = Head(views[0], settings)
+    head = Head(views[0], blocks, settings)
     with torch.no_grad():
         inputs = torch.cat(
             [head.standardise(torch.from_numpy(v.pooled), torch.from_numpy(v.prosody)) for v in views]
         )
-    classes = torch.from_numpy(np.eye(CLASSES, dtype=np.float32)[targets.emotion]).repeat(len(views), 1)
+    classes = torch.from_numpy(targets.emotion).repeat(len(views), 1)
     vad = torch.from_numpy(targets.vad).repeat(len(views), 1)
     weight = torch.from_numpy(targets.weight).repeat(len(views))
     for place, member in enumerate(head.members):

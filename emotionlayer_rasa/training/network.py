@@ -1,4 +1,4 @@
-"""The whole network that ships: frozen encoder and trained head in one graph."""
+"""The whole network that ships: frozen encoders and trained head in one graph."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Network(nn.Module):
 
 
 def export_encoder(encoder: PooledEncoder, path: Path) -> None:
-    """Write the encoder alone, quantised: ``waveform`` (1, n) to ``features`` (1, size)."""
+    """Write the encoders alone, quantised: ``waveform`` (1, n) to ``features`` (1, size)."""
     export_onnx(encoder, {"waveform": _example()}, ["features"], path, {"waveform": {1: "samples"}})
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, List, Literal, Mapping, Sequence
 
 import numpy as np
 import pydantic
+import torch
 import yaml
 from rich.console import Console
 from rich.progress import track
 
+from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.emotion.onnx_recognizer import reading, softmax
 from emotionlayer_rasa.emotion.prosody import MODEL_FEATURES
 from emotionlayer_rasa.errors import ConfigurationError
@@ -31,26 +34,21 @@ from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.training.activations import Activations, ActivationStore, degraded, read_samples
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 from emotionlayer_rasa.training.corpora import filter_by_agreement, load_corpus
-from emotionlayer_rasa.training.encoder import PooledEncoder
-from emotionlayer_rasa.training.head import NO_SPEECH, HeadSettings, Targets, apply_head, train_head
+from emotionlayer_rasa.training.encoder import EncoderSettings, PooledEncoder
+from emotionlayer_rasa.training.head import NO_SPEECH, Head, HeadSettings, Targets, apply_head, train_head
 from emotionlayer_rasa.training.network import Network, export_encoder, export_network, largest_difference
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
-from emotionlayer_rasa.training.vad import vad_targets
+from emotionlayer_rasa.training.teacher import clip_features, measure_teacher, teacher_opinion
+from emotionlayer_rasa.training.vad import orderings, student_concordance, vad_targets
 
 DEFAULT_CONFIG = Path(__file__).with_name("default.yml")
 """The configuration of the shipped model."""
 
+TEST_SHARE = 0.2
+"""Share of the parts of the cross-validation, from the first on, on which nothing is chosen; at least one part."""
+
 CHECKED_CLIPS = 40
 """Clips on which the exported file is compared with torch."""
-
-
-class EncoderSettings(Settings):
-    """The frozen encoder; see ``default.yml``."""
-
-    model: str
-    first_layer: pydantic.NonNegativeInt = 1
-    last_layer: pydantic.PositiveInt = 4
-    window_s: pydantic.PositiveFloat = 10.0
 
 
 class TrainingSettings(Settings):
@@ -62,10 +60,13 @@ class TrainingSettings(Settings):
     manifest: Path
     root: Path
     cache: Path = Path(".cache/training")
-    encoder: EncoderSettings
+    affect_features: Path | None = None
+    encoders: List[EncoderSettings] = pydantic.Field(min_items=1)
+    window_s: pydantic.PositiveFloat = 10.0
     views: pydantic.PositiveInt = 8
     no_speech: pydantic.PositiveInt = 210
     folds: int = pydantic.Field(5, ge=2)
+    cross_corpus: bool = False
     target_accuracy: float = pydantic.Field(0.8, gt=0.0, lt=1.0)
     workers: pydantic.PositiveInt = 2
     head: HeadSettings = HeadSettings()
@@ -91,18 +92,23 @@ def train(
     out: Path = Path("results/training"),
     corpora: Mapping[str, Path] | None = None,
     agreement: float = 0.0,
+    ambiguous: Literal["drop", "soften"] = "drop",
 ) -> dict[str, Any]:
     """Train a model, measure it on held-out speakers and export it.
 
-    The figures come from a cross-validation by speaker; temperature and threshold are fitted on its held-out
-    predictions. The exported model is then trained on all clips.
+    The figures come from a cross-validation by speaker. Its first parts are the test set: nothing is chosen on it.
+    Temperature and threshold are fitted on the held-out predictions of the other parts, the development speakers.
+    The exported model is then trained on all clips. Activations and trained heads are kept in the cache: a run
+    that was interrupted goes on where it was.
 
     Args:
         config: a file like ``default.yml``; None is that one.
         out: folder for ``<name>.onnx``, ``<name>.json`` and ``report.json``.
         corpora: folder of each corpus to train on (see :data:`emotionlayer_rasa.training.corpora.CORPORA`), in
             place of the configuration's manifest.
-        agreement: clips with votes are left out when a smaller share of them is for the clip's label, 0..1.
+        agreement: the share of the votes that must be for a clip's label, 0..1, where there are votes.
+        ambiguous: what happens to clips with less: see
+            :func:`emotionlayer_rasa.training.corpora.filter_by_agreement`.
 
     Returns:
         What ``report.json`` holds.
@@ -112,30 +118,32 @@ def train(
     """
     settings = read_config(config or DEFAULT_CONFIG)
     console = Console(stderr=True)
-    clips = _clips(settings, corpora or {}, agreement)
-    encoder = PooledEncoder(
-        settings.encoder.model,
-        settings.encoder.first_layer,
-        settings.encoder.last_layer,
-        settings.encoder.window_s,
-    )
+    clips = _clips(settings, corpora or {})
+    clips = filter_by_agreement(clips, agreement, ambiguous)
+    encoder = PooledEncoder(settings.encoders, settings.window_s)
     store = _store(encoder, settings)
-    views = [_view(store, clips, settings, index) for index in range(settings.views)]
-    targets = _targets(clips, settings)
-
-    held_out = _cross_validate(store, clips, views, targets, settings)
-    truth = targets.emotion[: len(clips)]
-    temperature = fit_temperature(held_out["clean"][0][: len(clips)], truth)
-    probabilities = {name: softmax(logits, temperature) for name, (logits, _) in held_out.items()}
-    threshold = fit_threshold(probabilities["clean"][: len(clips)], truth, settings.target_accuracy)
+    material = Material(
+        clips,
+        [_view(store, clips, settings, index) for index in range(settings.views)],
+        _targets(clips, settings, opinion := _opinion(clips, settings)),
+        encoder.blocks,
+        settings,
+    )
+    fold = speaker_folds(clips, settings.folds, settings.seed)
+    held_out = _cross_validate(store, material, fold)
+    test = fold < max(1, int(TEST_SHARE * settings.folds))
+    development = np.flatnonzero(~test)
+    labels = np.array([EMOTIONS.index(clip.emotion) for clip in clips])
+    chosen_on = held_out["clean"][0][development], labels[development]
+    temperature = fit_temperature(*chosen_on)
+    threshold = fit_threshold(softmax(chosen_on[0], temperature), chosen_on[1], settings.target_accuracy)
 
     console.print("training on all clips …")
-    head = train_head(views, targets, settings.head, settings.seed)
-    network = Network(encoder, head).eval()
+    network = Network(encoder, material.head(np.ones(material.count, dtype=bool))).eval()
     model = out / f"{settings.name}.onnx"
     export_network(network, model)
     waveforms = [
-        read_samples(settings.root / clip.path)[: int(settings.encoder.window_s * 16_000)]
+        read_samples(settings.root / clip.path)[: int(settings.window_s * SAMPLE_RATE)]
         for clip in clips[:: max(1, len(clips) // CHECKED_CLIPS)]
     ]
     report: dict[str, Any] = {
@@ -145,43 +153,104 @@ def train(
         "size_mb": round(model.stat().st_size / 1e6, 2),
         "largest_probability_difference_to_torch": round(largest_difference(network, model, waveforms), 4),
     }
-    for name, (_, vad) in held_out.items():
+    for name, (logits, vad) in held_out.items():
         readings = [
             reading(row, values, threshold, report["model"])
-            for row, values in zip(probabilities[name], vad, strict=True)
+            for row, values in zip(softmax(logits, temperature), vad, strict=True)
         ]
         outcomes = [Outcome(clip, answer) for clip, answer in zip(clips, readings[: len(clips)], strict=True)]
-        report[name] = measure(outcomes, report["model"], None if name == "clean" else name)
-        report[name]["mean_vad"] = _mean_vad(clips, vad)
+        degradation = None if name == "clean" else name
+        report[name] = measure(outcomes, report["model"], degradation)
+        for part, inside in (("development", ~test), ("test", test)):
+            some = measure([outcomes[place] for place in np.flatnonzero(inside)], report["model"], degradation)
+            report[name][part] = _short(some)
         if name == "clean":
             sounds = readings[len(clips) :]
             report["no_speech_unknown"] = float(np.mean([answer.label == UNKNOWN for answer in sounds]))
+            report["mean_vad"] = _mean_vad(clips, vad)
+            report["orderings"] = orderings(clips, vad[: len(clips)])
+            if opinion is not None:
+                report["student_to_teacher"] = student_concordance(vad[: len(clips)], opinion)
         console.print(f"held-out speakers, {name}: UAR {report[name]['uar']:.3f}, ECE {report[name]['ece']:.3f}")
+    if settings.affect_features:
+        report["teacher"] = measure_teacher(settings.affect_features)
+    if settings.cross_corpus:
+        report["cross_corpus"] = _cross_corpus(material, report["model"])
     _write(settings, clips, report, out)
     console.print(f"written: {model} ({report['size_mb']} MB), its .json, and report.json")
     return report
 
 
-def _clips(settings: TrainingSettings, corpora: Mapping[str, Path], agreement: float) -> list[Clip]:
+@dataclass(frozen=True)
+class Material:
+    """What heads are trained on.
+
+    Attributes:
+        clips: the labelled recordings.
+        views: activations of the clips, then of sounds without speech, as they are and augmented.
+        targets: of both.
+        blocks: see :attr:`emotionlayer_rasa.training.encoder.PooledEncoder.blocks`.
+        settings: of the training.
+    """
+
+    clips: Sequence[Clip]
+    views: Sequence[Activations]
+    targets: Targets
+    blocks: Sequence[int]
+    settings: TrainingSettings
+
+    @property
+    def count(self) -> int:
+        """Clips and sounds."""
+        return len(self.targets.weight)
+
+    def head(self, learn: np.ndarray) -> Head:
+        """A head trained on the clips and sounds where ``learn`` (bool, (count,)) is true, or the cached one."""
+        targets = Targets(self.targets.emotion[learn], self.targets.vad[learn], self.targets.weight[learn])
+        settings = self.settings
+        digest = hashlib.sha256(f"{settings.head.json()} {settings.seed} {list(self.blocks)}".encode())
+        for part in (targets.emotion, targets.vad, targets.weight, *(view.prosody[learn] for view in self.views)):
+            digest.update(part.tobytes())
+        path = settings.cache / f"head-{digest.hexdigest()[:16]}.pt"
+        chosen = [view[learn] for view in self.views]
+        if path.exists():
+            head = Head(chosen[0], self.blocks, settings.head)
+            head.load_state_dict(torch.load(path, weights_only=True))
+            return head.eval()
+        head = train_head(chosen, targets, self.blocks, settings.head, settings.seed)
+        partial = path.with_suffix(".partial")
+        torch.save(head.state_dict(), partial)
+        partial.replace(path)
+        return head
+
+
+def _clips(settings: TrainingSettings, corpora: Mapping[str, Path]) -> list[Clip]:
     clips = [clip for name, folder in corpora.items() for clip in load_corpus(name, folder)]
     if not corpora:
         clips = read_manifest(settings.manifest)
-    return filter_by_agreement([clip for clip in clips if clip.emotion != UNKNOWN], agreement)
+    return [clip for clip in clips if clip.emotion != UNKNOWN]
+
+
+def _opinion(clips: Sequence[Clip], settings: TrainingSettings) -> np.ndarray | None:
+    """The teacher's valence, arousal, dominance of each clip, (n, 3), where the ratings are there."""
+    if settings.affect_features is None:
+        return None
+    features = clip_features(clips, settings.root, settings.cache)
+    return teacher_opinion(settings.affect_features, clips, features)
 
 
 def _store(encoder: PooledEncoder, settings: TrainingSettings) -> ActivationStore:
-    """The store of the quantised encoder, which is exported into the cache first if it is not there."""
-    chosen = settings.encoder
+    """The store of the quantised encoders, which are exported into the cache first if they are not there."""
     weights = hashlib.sha256()  # a folder's name stays when somebody trains the encoder in it anew
     for name, tensor in sorted(encoder.state_dict().items()):
         weights.update(name.encode() + tensor.numpy().tobytes())
-    key = f"{weights.hexdigest()[:16]}-{chosen.first_layer}-{chosen.last_layer}-{chosen.window_s:g}"
-    path = settings.cache / f"encoder-{key}.onnx"
+    layers = "-".join(f"{chosen.first_layer}.{chosen.last_layer}" for chosen in settings.encoders)
+    path = settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}.onnx"
     if not path.exists():
         partial = path.with_suffix(".partial")  # an interruption must not leave half a file to be trusted
         export_encoder(encoder, partial)
         partial.replace(path)
-    return ActivationStore(path, settings.cache, chosen.window_s, settings.workers)
+    return ActivationStore(path, settings.cache, settings.window_s, settings.workers)
 
 
 def _view(store: ActivationStore, clips: Sequence[Clip], settings: TrainingSettings, index: int) -> Activations:
@@ -195,7 +264,7 @@ def _view(store: ActivationStore, clips: Sequence[Clip], settings: TrainingSetti
     return store.view(clips, settings.root, index, settings.seed) + sounds
 
 
-def _targets(clips: Sequence[Clip], settings: TrainingSettings) -> Targets:
+def _targets(clips: Sequence[Clip], settings: TrainingSettings, opinion: np.ndarray | None) -> Targets:
     """Targets of the clips and the sounds after them.
 
     A clip weighs the less the more clips of its corpus and emotion there are, by the square root.
@@ -204,42 +273,61 @@ def _targets(clips: Sequence[Clip], settings: TrainingSettings) -> Targets:
     counts = {group: groups.count(group) for group in set(groups)}
     weight = np.array([counts[group] ** -0.5 for group in groups])
     sounds = settings.no_speech
+    emotion = np.zeros((len(clips) + sounds, NO_SPEECH + 1), dtype=np.float32)
+    emotion[: len(clips), :NO_SPEECH] = [clip.target() for clip in clips]
+    emotion[len(clips) :, NO_SPEECH] = 1.0
     return Targets(
-        emotion=np.array([EMOTIONS.index(clip.emotion) for clip in clips] + [NO_SPEECH] * sounds),
-        vad=np.concatenate([vad_targets(clips), np.full((sounds, 3), 0.5, dtype=np.float32)]),
+        emotion=emotion,
+        vad=np.concatenate([vad_targets(clips, opinion), np.full((sounds, 3), 0.5, dtype=np.float32)]),
         weight=np.concatenate([weight / weight.mean(), np.ones(sounds)]).astype(np.float32),
     )
 
 
 def _cross_validate(
-    store: ActivationStore,
-    clips: Sequence[Clip],
-    views: Sequence[Activations],
-    targets: Targets,
-    settings: TrainingSettings,
+    store: ActivationStore, material: Material, fold: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Logits (n, 8) and VAD (n, 3) of every clip from a head that never heard its speaker, by condition.
 
     Conditions are ``clean``, which is followed by the sounds without speech, ``telephone`` and ``snr10``.
     """
-    tested = {"clean": views[0]}
+    clips, settings = material.clips, material.settings
+    tested = {"clean": material.views[0]}
     for name in ("telephone", "snr10"):
         load = degraded([settings.root / clip.path for clip in clips], DEGRADATIONS[name])
         tested[name] = store.compute(load, len(clips), name, [str(clip.path) for clip in clips])
-    fold = speaker_folds(clips, settings.folds, settings.seed)
     fold = np.concatenate([fold, np.arange(settings.no_speech) // len(KINDS) % settings.folds])
     results = {
         name: (np.zeros((len(known.pooled), NO_SPEECH + 1)), np.zeros((len(known.pooled), 3)))
         for name, known in tested.items()
     }
     for held in track(range(settings.folds), description="held-out speakers"):
-        learn = fold != held
-        chosen = Targets(targets.emotion[learn], targets.vad[learn], targets.weight[learn])
-        head = train_head([view[learn] for view in views], chosen, settings.head, settings.seed)
+        head = material.head(fold != held)
         for name, known in tested.items():
             asked = np.flatnonzero(fold[: len(known.pooled)] == held)
             results[name][0][asked], results[name][1][asked] = apply_head(head, known[asked])
     return results
+
+
+def _cross_corpus(material: Material, model: str) -> dict[str, float]:
+    """UAR on each corpus of a head that heard the other corpora only; labels that the corpus lacks are masked."""
+    clips = material.clips
+    corpus = np.array([clip.corpus for clip in clips] + [""] * material.settings.no_speech)
+    figures = {}
+    for name in track(sorted({clip.corpus for clip in clips}), description="held-out corpora"):
+        asked = np.flatnonzero(corpus == name)
+        logits, vad = apply_head(material.head(corpus != name), material.views[0][asked])
+        readings = [
+            reading(row, values, 0.0, model) for row, values in zip(softmax(logits, 1.0), vad, strict=True)
+        ]
+        outcomes = [Outcome(clips[place], answer) for place, answer in zip(asked, readings, strict=True)]
+        figures[name] = round(measure(outcomes, model, None)["uar"], 4)
+    return figures
+
+
+def _short(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The main figures of a part of the speakers."""
+    short = {key: figures[key] for key in ("scored", "uar", "accuracy", "ece", "coverage", "uar_above_threshold")}
+    return short | {"by_corpus": {name: row["uar"] for name, row in figures["by_corpus"].items()}}
 
 
 def speaker_folds(clips: Sequence[Clip], count: int, seed: int) -> np.ndarray:
@@ -275,25 +363,32 @@ def _write(settings: TrainingSettings, clips: Sequence[Clip], report: Mapping[st
         "name": settings.name,
         "version": settings.version,
         "prosody": MODEL_FEATURES,
-        "window_s": settings.encoder.window_s,
+        "window_s": settings.window_s,
         "temperature": report["temperature"],
         "threshold": report["threshold"],
         "training": {
             "corpora": corpora,
             "clips": len(clips),
             "speakers": len({clip.speaker_key for clip in clips}),
-            "encoder": json.loads(settings.encoder.json()) | {"model": Path(settings.encoder.model).name},
+            "encoders": [
+                json.loads(chosen.json()) | {"model": Path(chosen.model).name} for chosen in settings.encoders
+            ],
             "head": json.loads(settings.head.json()),
             "views": settings.views,
             "seed": settings.seed,
         },
         "figures": {
             "split": f"{settings.folds}-fold cross-validation, no speaker in two folds",
-            **{key: clean[key] for key in ("uar", "accuracy", "ece", "coverage", "uar_above_threshold")},
-            "by_corpus": {name: clean["by_corpus"][name]["uar"] for name in corpora},
+            **_short(clean),
+            "development": clean["development"],
+            "test": clean["test"],
             "uar_telephone": report["telephone"]["uar"],
             "uar_snr10": report["snr10"]["uar"],
-            "no_speech_unknown": report["no_speech_unknown"],
+            **{
+                key: report[key]
+                for key in ("no_speech_unknown", "orderings", "teacher", "student_to_teacher", "cross_corpus")
+                if key in report
+            },
             "largest_probability_difference_to_torch": report["largest_probability_difference_to_torch"],
         },
     }

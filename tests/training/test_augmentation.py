@@ -2,12 +2,16 @@ import numpy as np
 import pytest
 
 from emotionlayer_rasa.training.augmentation import (
+    CODECS,
     babble,
+    codec,
     coloured_noise,
     gain,
     noise,
+    pitch,
     random_view,
     reverberation,
+    spec_augment,
     speed,
 )
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
@@ -55,6 +59,32 @@ def test_reverberation_rings_on_and_keeps_the_level():
     wet = reverberation(burst, 0.5, np.random.default_rng(0))
     assert power(wet[4100:6000]) > 1e-6
     assert np.std(wet) == pytest.approx(np.std(burst), rel=1e-3)
+
+
+@pytest.mark.parametrize("semitones", [-2.0, 3.0])
+def test_pitch_moves_and_the_length_stays(semitones):
+    shifted = pitch(TONE, semitones)
+    assert shifted.shape == TONE.shape
+    assert loudest_hz(shifted) == pytest.approx(440 * 2 ** (semitones / 12), abs=4)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_codecs_keep_length_and_sound_but_not_the_samples(name):
+    chord = TONE + 0.05 * np.sin(2 * np.pi * 700 * np.arange(16000) / 16000).astype(np.float32)
+    heard = codec(chord, name)
+    assert heard.shape == chord.shape
+    assert 0.9 < np.corrcoef(heard, chord)[0, 1] < 1.0
+    assert loudest_hz(heard) == pytest.approx(440, abs=2)
+
+
+def test_spec_augment_silences_moments_and_a_band():
+    sound = coloured_noise(48_000, 0.0, np.random.default_rng(0)).astype(np.float32) * 0.1
+    masked = spec_augment(sound, np.random.default_rng(3))
+    assert masked.shape == sound.shape
+    frames = [power(masked[start : start + 160]) for start in range(0, 48_000, 160)]
+    assert 3 <= sum(frame < 1e-6 for frame in frames) <= 30
+    spectrum = np.abs(np.fft.rfft(masked)).reshape(-1)[:24_000].reshape(48, -1).mean(axis=1)
+    assert spectrum.min() < 0.3 * np.median(spectrum)
 
 
 def test_random_views_differ_by_seed_and_only_by_seed():

@@ -4,9 +4,22 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from transformers import WhisperFeatureExtractor, WhisperForAudioClassification
+from transformers import (
+    AutoModel,
+    HubertConfig,
+    Wav2Vec2Config,
+    WavLMConfig,
+    WhisperFeatureExtractor,
+    WhisperForAudioClassification,
+)
 
-from emotionlayer_rasa.training.encoder import LogMel, PooledEncoder, Pooling
+from emotionlayer_rasa.training.encoder import (
+    EncoderSettings,
+    LogMel,
+    PooledEncoder,
+    Pooling,
+    WhisperLayers,
+)
 from emotionlayer_rasa.training.network import export_encoder
 
 
@@ -27,7 +40,9 @@ def test_encoder_gives_whispers_hidden_states(tiny_whisper):
     whisper = WhisperForAudioClassification.from_pretrained(tiny_whisper).encoder.eval()
     with torch.inference_mode():
         wanted = torch.cat(whisper(mel, output_hidden_states=True).hidden_states)
-        got = PooledEncoder(tiny_whisper, 0, 2, 30.0).encoder(mel)
+        got = WhisperLayers(tiny_whisper, 2)(
+            torch.from_numpy(samples[None]), LogMel()(torch.from_numpy(samples[None]))
+        )
     torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-3)
 
 
@@ -43,14 +58,45 @@ def test_pooling_ignores_silence_around_the_voice():
     assert not torch.allclose(outer[:, :2], inner[:, :2], atol=1e-2)
 
 
-def test_exported_encoder_matches_torch_at_any_length(tiny_whisper, tmp_path):
-    encoder = PooledEncoder(tiny_whisper, 1, 2, 10.0).eval()
-    export_encoder(encoder, tmp_path / "encoder.onnx")
-    session = onnxruntime.InferenceSession(str(tmp_path / "encoder.onnx"), providers=["CPUExecutionProvider"])
+@pytest.fixture(scope="module", params=["wav2vec2", "hubert", "wavlm"])
+def waveform_encoder(request, tmp_path_factory):
+    """A folder with a tiny wav2vec 2.0, HuBERT or WavLM encoder of random weights."""
+    kind = {"wav2vec2": Wav2Vec2Config, "hubert": HubertConfig, "wavlm": WavLMConfig}[request.param]
+    torch.manual_seed(0)
+    config = kind(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        conv_dim=[16] * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+    )
+    folder = tmp_path_factory.mktemp(request.param)
+    AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def assert_export_matches(encoder, path):
+    export_encoder(encoder.eval(), path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for count in (4800, 16001, 160_000):
         samples = (0.1 * np.random.default_rng(count).standard_normal((1, count)) + 0.2).astype(np.float32)
         got = session.run(None, {"waveform": samples})[0]
         with torch.inference_mode():
             wanted = encoder(torch.from_numpy(samples)).numpy()
-        assert got.shape == (1, encoder.size)
+        assert got.shape == (1, sum(encoder.blocks))
         assert np.abs(got - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
+def test_exported_encoders_match_torch_at_any_length(tiny_whisper, tmp_path):
+    settings = [EncoderSettings(model=str(tiny_whisper), first_layer=first, last_layer=2) for first in (1, 2)]
+    encoder = PooledEncoder(settings)
+    assert encoder.blocks == [32] * 12
+    assert_export_matches(encoder, tmp_path / "encoder.onnx")
+
+
+def test_encoders_of_waveforms_can_take_whispers_place(waveform_encoder, tmp_path):
+    encoder = PooledEncoder([EncoderSettings(model=str(waveform_encoder), first_layer=1, last_layer=1)])
+    assert encoder.blocks == [32] * 4
+    assert_export_matches(encoder, tmp_path / "encoder.onnx")

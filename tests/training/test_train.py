@@ -16,7 +16,8 @@ from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.evaluation import read_manifest
 from emotionlayer_rasa.taxonomy import EMOTIONS
-from emotionlayer_rasa.training.train import speaker_folds, train
+from emotionlayer_rasa.training.corpora import filter_by_agreement
+from emotionlayer_rasa.training.train import _targets, read_config, speaker_folds, train
 
 VOICES = {"anger": (260.0, 0.6), "sadness": (120.0, 0.02), "neutral": (180.0, 0.15)}
 """Pitch in Hz and loudness of each synthetic emotion."""
@@ -38,27 +39,44 @@ def speak(emotion: str, speaker: int, take: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory, tiny_whisper) -> Path:
-    """Four speakers, three emotions, three takes; a configuration."""
+    """Four speakers in two corpora, three emotions, three takes; ratings of others; a configuration."""
     folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    for name, group in (("iemocap", {"session": ["1", "5"]}), ("msp_improv", {"speaker": ["F01", "F06", "M06"]})):
+        groups = {key: np.repeat(values, 20) for key, values in group.items()}
+        count = len(next(iter(groups.values())))
+        np.savez(
+            folder / f"{name}.npz",
+            features=rng.standard_normal((count, 47)),
+            vad=rng.uniform(1, 5, (count, 3)),
+            **groups,
+        )
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "corpus", "language", "speaker", "gender", "emotion"])
+        writer.writerow(
+            ["path", "corpus", "language", "speaker", "gender", "emotion", "votes_anger", "votes_neutral"]
+        )
         for speaker in range(4):
             for emotion in VOICES:
                 for take in range(3):
                     name = f"{speaker}-{emotion}-{take}.flac"
                     soundfile.write(folder / name, speak(emotion, speaker, take), SAMPLE_RATE)
-                    writer.writerow([name, "synthetic", "xx", f"s{speaker}", "female", emotion])
+                    corpus = "synthetic" if speaker < 2 else "other"
+                    votes = (0.4, 0.6) if emotion == "anger" and take == 0 else ("", "")
+                    writer.writerow([name, corpus, "xx", f"s{speaker}", "female", emotion, *votes])
     config = {
         "name": "tiny",
         "version": "7",
         "manifest": str(folder / "manifest.csv"),
         "root": str(folder),
         "cache": str(folder / "cache"),
-        "encoder": {"model": str(tiny_whisper), "first_layer": 1, "last_layer": 2, "window_s": 4.0},
+        "affect_features": str(folder),
+        "encoders": [{"model": str(tiny_whisper), "first_layer": 1, "last_layer": 2}],
+        "window_s": 4.0,
         "views": 2,
         "no_speech": 14,
         "folds": 2,
+        "cross_corpus": True,
         "workers": 1,
         "head": {"members": 2, "hidden": 16, "epochs": 60, "batch": 16, "learning_rate": 0.003},
     }
@@ -95,7 +113,13 @@ def test_the_report_holds_figures_of_held_out_speakers(trained):
     assert 0 <= report["threshold"] <= 0.9
     assert set(report) >= {"telephone", "snr10", "temperature", "size_mb", "no_speech_unknown"}
     assert json.loads((out / "report.json").read_text()) == report
-    assert set(json.loads((out / "tiny.json").read_text())["training"]["corpora"]) == {"synthetic"}
+    assert json.loads((out / "tiny.json").read_text())["training"]["corpora"] == ["other", "synthetic"]
+    assert report["clean"]["development"]["scored"] + report["clean"]["test"]["scored"] == 36
+    assert set(report["cross_corpus"]) == {"synthetic", "other"}
+    assert all(0.3 < figure <= 1 for figure in report["cross_corpus"].values())
+    assert set(report["teacher"]) == {"iemocap", "msp_improv"}
+    assert set(report["student_to_teacher"]) == {"valence", "arousal", "dominance"}
+    assert report["orderings"]["arousal: anger > neutral"]
 
 
 def test_a_second_run_reuses_the_activations_and_gives_the_same_model(trained, corpus, tmp_path):
@@ -111,6 +135,40 @@ def test_a_second_run_reuses_the_activations_and_gives_the_same_model(trained, c
     assert [first[name] for name in EMOTIONS] == pytest.approx([second[name] for name in EMOTIONS], abs=1e-4)
 
 
+def test_an_interrupted_run_goes_on_where_it_was(trained, corpus, tmp_path, monkeypatch):
+    def fail(*_):
+        raise AssertionError("this has been computed already")
+
+    heads = sorted((corpus / "cache").glob("head-*.pt"))
+    assert len(heads) == 2 + 1 + 2  # folds, all clips, corpora
+    heads[0].unlink()
+    computed = []
+    from emotionlayer_rasa.training import train as module
+
+    original = module.train_head
+    monkeypatch.setattr(module, "train_head", lambda *given: computed.append(1) or original(*given))
+    monkeypatch.setattr("emotionlayer_rasa.training.activations.random_view", fail)
+    again = train(corpus / "config.yml", tmp_path)
+    assert len(computed) == 1
+    assert again["clean"]["uar"] == trained[1]["clean"]["uar"]
+
+
+def test_ambiguous_clips_are_dropped_or_trained_on_their_votes(corpus):
+    clips = read_manifest(corpus / "manifest.csv")
+    settings = read_config(corpus / "config.yml")
+    kept = filter_by_agreement(clips, 0.5, "drop")
+    assert len(kept) == 36 - 4
+    softened = filter_by_agreement(clips, 0.5, "soften")
+    targets = _targets(softened, settings, None).emotion
+    assert targets.shape == (36 + 14, 8)
+    for clip, row in zip(softened, targets, strict=False):
+        wanted = {"anger": 0.4, "neutral": 0.6} if clip.votes else {clip.emotion: 1.0}
+        assert dict(zip(EMOTIONS, row, strict=False)) == pytest.approx(
+            {name: wanted.get(name, 0) for name in EMOTIONS}
+        )
+    assert (targets[36:, 7] == 1).all()
+
+
 def test_corpora_named_on_the_command_line_take_the_place_of_the_manifest(corpus, tmp_path):
     values = yaml.safe_load((corpus / "config.yml").read_text())
     (tmp_path / "config.yml").write_text(yaml.safe_dump(values | {"manifest": str(tmp_path / "absent.csv")}))
@@ -119,9 +177,9 @@ def test_corpora_named_on_the_command_line_take_the_place_of_the_manifest(corpus
     assert "NAME=PATH" in wrong.output
     unknown = CliRunner().invoke(main, ["train", *options, "--corpus", f"nobodys={corpus}"])
     assert "'nobodys' is no known corpus" in unknown.output
-    result = CliRunner().invoke(main, ["train", *options, "--corpus", f"shared={corpus}"])
+    result = CliRunner().invoke(main, ["train", *options, "--corpus", f"shared={corpus}", "--agreement", "0.5"])
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "out" / "tiny.json").read_text())["training"]["clips"] == 36
+    assert json.loads((tmp_path / "out" / "tiny.json").read_text())["training"]["clips"] == 32
 
 
 def test_nobody_speaks_in_two_folds(corpus):
@@ -144,7 +202,7 @@ def test_wrong_configuration_is_named(corpus, tmp_path):
 
 
 def test_shipped_configuration_can_be_read(monkeypatch):
-    from emotionlayer_rasa.training.train import DEFAULT_CONFIG, read_config
+    from emotionlayer_rasa.training.train import DEFAULT_CONFIG
 
     monkeypatch.setenv("EMOTIONLAYER_SHARED", "somewhere")
     assert read_config(DEFAULT_CONFIG).manifest == Path("somewhere/speech/manifest.csv")
