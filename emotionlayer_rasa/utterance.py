@@ -7,13 +7,20 @@ model sees (a superset of EmotionLayer's).
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Mapping
 
-from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, STRATEGIES, UNKNOWN
 
 METADATA_KEY = "emotionlayer"
 """Key of ``UserMessage.metadata`` under which :meth:`Utterance.to_metadata` is found."""
+
+ENTITY = "emotion"
+"""Name of the entity that holds the emotion of every turn; for a typed turn its ``record`` is
+:meth:`Utterance.to_metadata`."""
+
+_AXES = ("valence", "arousal", "dominance")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,33 @@ class EmotionReading:
         return sorted(self.scores.items(), key=lambda item: -item[1])[:count]
 
 
+CUES: tuple[str, ...] = (
+    "urgency",
+    "danger",
+    "sarcasm",
+    "doubt",
+    "resignation",
+    "complaint",
+    "praise",
+    "question",
+    "hostility",
+)
+"""What a reading of the words tells besides emotion."""
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """What the words say.
+
+    Attributes:
+        emotion: of the words alone, with source ``text``.
+        cues: strength of each of :data:`CUES`, 0..1.
+    """
+
+    emotion: EmotionReading = EmotionReading()
+    cues: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Prosody:
     """Measured properties of the voice; None where the audio does not allow a measurement.
@@ -99,34 +133,69 @@ class Prosody:
 
 
 @dataclass(frozen=True)
+class AffectiveState:
+    """What voice and words mean together.
+
+    Attributes:
+        state: one of the nine affective states, or ``unknown``.
+        strategy: one of the six response strategies; ``direct_efficiency`` when nothing is known.
+        confidence: how sure the state is, 0..1.
+        valence, arousal, dominance: of voice and words together, 0..1, .5 is neutral; None when nothing is known.
+        incongruence: how far the words contradict the voice, 0..1.
+        reasons: what led to the state, for machines and audits, such as ``voice:anger=.71``; never the words.
+    """
+
+    state: str = UNKNOWN
+    strategy: str = "direct_efficiency"
+    confidence: float = 0.0
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    incongruence: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Utterance:
     """One turn of the caller, as far as it is understood yet.
 
     Attributes:
         transcript: what was said.
         emotion: how it was said.
+        words: what the words say; None where they were not read.
         prosody: measurements of the voice; None for a typed turn.
-        state: one of the nine affective states, or ``unknown``.
-        strategy: one of the six response strategies; ``direct_efficiency`` when nothing is known.
+        affect: what voice and words mean together, and the strategy that answers it.
         duration_s: length of the audio in seconds; 0 for a typed turn.
-        timings_ms: milliseconds by stage (``decode``, ``transcription``, ``emotion``, ``total``, …).
+        timings_ms: milliseconds by stage (``decode``, ``transcription``, ``text``, ``emotion``, ``fusion``, …).
     """
 
     transcript: Transcript
     emotion: EmotionReading = EmotionReading()
+    words: TextReading | None = None
     prosody: Prosody | None = None
-    state: str = UNKNOWN
-    strategy: str = "direct_efficiency"
+    affect: AffectiveState = AffectiveState()
     duration_s: float = 0.0
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> EmotionReading:
+        """The emotion of the turn: the voice's, or the words' where no voice was analysed."""
+        if self.emotion.source == "none" and self.words is not None:
+            return self.words.emotion
+        return self.emotion
 
     def to_metadata(self) -> dict[str, Any]:
         """What Rasa stores with the user's message: JSON numbers and labels only, never audio or words."""
         return {
             "emotion": _rounded(asdict(self.emotion)),
+            "words": {
+                "emotion": _rounded(asdict(self.words.emotion)),
+                "cues": _rounded({cue: strength for cue, strength in self.words.cues.items() if strength}),
+            }
+            if self.words
+            else None,
             "prosody": _rounded(asdict(self.prosody)) if self.prosody else None,
-            "state": self.state,
-            "strategy": self.strategy,
+            "affect": {**_rounded(asdict(self.affect)), "reasons": list(self.affect.reasons)},
             "duration_s": round(self.duration_s, 3),
             "language": self.transcript.language,
             "transcription_model": self.transcript.model,
@@ -135,7 +204,7 @@ class Utterance:
 
     @classmethod
     def from_metadata(cls, text: str, metadata: Mapping[str, Any] | None) -> Utterance:
-        """Rebuild the record of a turn from the tracker.
+        """Rebuild the record of a turn from the metadata of its message.
 
         Args:
             text: the message text as Rasa stores it.
@@ -143,48 +212,122 @@ class Utterance:
                 record give an utterance whose emotion is ``unknown``.
         """
         record = (metadata or {}).get(METADATA_KEY) if isinstance(metadata, Mapping) else None
+        return cls._from_record(text, record)
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Utterance:
+        """Rebuild the record of a turn from its event in the tracker (``UserUttered.as_dict()``).
+
+        A spoken turn has it in the message's metadata, a typed one in its entity ``emotion``; a button
+        (``/intent``) and a turn that was not analysed have none and give ``unknown``. A button has no words.
+        """
+        text = str(event.get("text") or "")
+        text = "" if text.startswith("/") else text
+        metadata = event.get("metadata")
+        if isinstance(metadata, Mapping) and METADATA_KEY in metadata:
+            return cls.from_metadata(text, metadata)
+        return cls._from_record(text, (emotion_entity(event) or {}).get("record"))
+
+    @classmethod
+    def _from_record(cls, text: str, record: Any) -> Utterance:
         utterance = cls(Transcript(text))
         if not isinstance(record, Mapping):
             return utterance
         try:
-            reading = EmotionReading(**record["emotion"])
-            prosody = Prosody(**record["prosody"]) if record.get("prosody") else None
-        except (KeyError, TypeError):
+            reading = _reading(record["emotion"])
+            words = record.get("words")
+            language, model = str(record.get("language", "")), str(record.get("transcription_model", ""))
+            return replace(
+                utterance,
+                transcript=Transcript(text, language=language, model=model),
+                emotion=reading,
+                words=TextReading(_reading(words["emotion"]), _cues(words["cues"])) if words else None,
+                prosody=_prosody(record["prosody"]) if record.get("prosody") else None,
+                affect=_affect(record, reading),
+                duration_s=float(record.get("duration_s", 0.0)),
+                timings_ms=dict(record.get("timings_ms", {})),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
             return utterance
-        if reading.label not in (*EMOTIONS, UNKNOWN):
-            return utterance
-        return replace(
-            utterance,
-            transcript=Transcript(
-                text, language=record.get("language", ""), model=record.get("transcription_model", "")
-            ),
-            emotion=reading,
-            prosody=prosody,
-            state=record.get("state", UNKNOWN),
-            strategy=record.get("strategy", "direct_efficiency"),
-            duration_s=record.get("duration_s", 0.0),
-            timings_ms=record.get("timings_ms", {}),
-        )
 
     def to_context(self) -> dict[str, Any]:
         """The JSON a language model sees: EmotionLayer's three keys, then ours.
 
-        EmotionLayer's keys are ``vocal_sentiment`` (the two best emotions), ``prosody`` (valence, arousal and
-        dominance, 0..1) and ``transcription``.
+        EmotionLayer's keys are ``vocal_sentiment`` (the two best emotions of the voice), ``prosody`` (its valence,
+        arousal and dominance, 0..1) and ``transcription``. ``text_sentiment`` and ``cues`` are what the words say,
+        ``emotion`` is the voice's or, for a typed turn, the words', and ``affect`` is voice and words together.
         """
         voice = asdict(self.prosody) if self.prosody else {}
+        words = self.words or TextReading()
         return {
-            "vocal_sentiment": [{"Emotion": name, "Score": f"{score:.0%}"} for name, score in self.emotion.best()],
-            "prosody": _rounded(
-                {name: getattr(self.emotion, name) for name in ("arousal", "dominance", "valence")}
-            ),
+            "vocal_sentiment": _sentiment(self.emotion),
+            "prosody": _rounded({axis: getattr(self.emotion, axis) for axis in _AXES}),
             "transcription": self.transcript.text,
-            "emotion": self.emotion.label,
-            "confidence": round(self.emotion.confidence, 2),
-            "affective_state": self.state,
-            "response_strategy": self.strategy,
+            "text_sentiment": _sentiment(words.emotion),
+            "cues": _rounded({cue: strength for cue, strength in words.cues.items() if strength}),
+            "emotion": self.reading.label,
+            "confidence": round(self.reading.confidence, 2),
+            "affect": _rounded({axis: getattr(self.affect, axis) for axis in _AXES}),
+            "affective_state": self.affect.state,
+            "response_strategy": self.affect.strategy,
+            "incongruence": round(self.affect.incongruence, 2),
             "voice": _rounded({name: value for name, value in voice.items() if value is not None}),
         }
+
+
+def emotion_entity(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The entity ``emotion`` of a turn's event in the tracker; None where it has none."""
+    parsed = event.get("parse_data")
+    entities = parsed.get("entities") if isinstance(parsed, Mapping) else None
+    found = (entity for entity in entities or () if isinstance(entity, Mapping) and entity.get("entity") == ENTITY)
+    return next(found, None)
+
+
+def _sentiment(reading: EmotionReading) -> list[dict[str, str]]:
+    return [{"Emotion": name, "Score": f"{score:.0%}"} for name, score in reading.best()]
+
+
+# Anybody can send metadata through Rasa's REST channel: what is no number or label never gets further than here.
+
+
+def _reading(record: Mapping[str, Any]) -> EmotionReading:
+    reading = EmotionReading(**record)
+    if reading.label not in (*EMOTIONS, UNKNOWN) or not set(reading.scores) <= set(EMOTIONS):
+        raise ValueError(reading.label)
+    _check(reading.confidence, *reading.scores.values(), *_axes_known(reading))
+    return reading
+
+
+def _cues(record: Mapping[str, Any]) -> dict[str, float]:
+    _check(*record.values())
+    return {cue: record.get(cue, 0.0) for cue in CUES}
+
+
+def _prosody(record: Mapping[str, Any]) -> Prosody:
+    _check(*(value for value in record.values() if value is not None))
+    return Prosody(**record)
+
+
+def _affect(record: Mapping[str, Any], reading: EmotionReading) -> AffectiveState:
+    """Records of version 0.1 have ``state`` and ``strategy`` beside the voice's reading, and no ``affect``."""
+    older = {"state": record.get("state", UNKNOWN), "strategy": record.get("strategy", AffectiveState.strategy)}
+    if older["state"] != UNKNOWN:
+        older |= {"confidence": reading.confidence, **{axis: getattr(reading, axis) for axis in _AXES}}
+    affect = AffectiveState(**record.get("affect", older))
+    if affect.state not in (*STATES, UNKNOWN) or affect.strategy not in STRATEGIES:
+        raise ValueError(affect.state)
+    _check(affect.confidence, affect.incongruence, *_axes_known(affect))
+    return replace(affect, reasons=tuple(str(reason) for reason in affect.reasons))
+
+
+def _axes_known(record: EmotionReading | AffectiveState) -> list[float]:
+    return [value for axis in _AXES if (value := getattr(record, axis)) is not None]
+
+
+def _check(*numbers: Any) -> None:
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+            raise ValueError(f"{type(number).__name__} is no number")
 
 
 def _rounded(record: Mapping[str, Any]) -> dict[str, Any]:
