@@ -6,6 +6,7 @@ import click
 
 from emotionlayer_rasa import __version__
 from emotionlayer_rasa.cli.analyze import analyze
+from emotionlayer_rasa.cli.benchmark import benchmark
 from emotionlayer_rasa.cli.demo import demo
 from emotionlayer_rasa.cli.evaluate import evaluate
 from emotionlayer_rasa.cli.llm import llm
@@ -30,5 +31,5 @@ def main() -> None:
     """Hear how something is said."""
 
 
-for _command in (analyze, demo, evaluate, llm, models, train):
+for _command in (analyze, benchmark, demo, evaluate, llm, models, train):
     main.add_command(_command)
