@@ -6,6 +6,7 @@ from emotionlayer_rasa.actions import (
     ActionEscalateToHuman,
     ActionSessionStart,
     ActionSetEmotionConsent,
+    ActionSetEmotionMemory,
     ValidateEmotionSlots,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "ActionLookUpOrder",
     "ActionSessionStart",
     "ActionSetEmotionConsent",
+    "ActionSetEmotionMemory",
     "ValidateEmotionSlots",
 ]

@@ -17,14 +17,15 @@ from typing import Callable, TypeVar
 import pydantic
 import structlog
 
-from emotionlayer_rasa.affect import interpret
+from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, RawEncoding, Waveform, decode_audio, decode_raw
 from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
-from emotionlayer_rasa.errors import BusyError
+from emotionlayer_rasa.emotion.text import create_text_reader
+from emotionlayer_rasa.errors import BusyError, ConfigurationError
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
-from emotionlayer_rasa.utterance import EmotionReading, Prosody, Transcript, Utterance
+from emotionlayer_rasa.utterance import EmotionReading, Prosody, TextReading, Transcript, Utterance
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,8 @@ class Listener:
             await self._run(lambda: self.transcriber)
         if emotion:
             await self._run(lambda: self.recognizer)
+        if transcript and emotion:
+            await self._run(self._read, Transcript("ready", language=self.settings.transcription.language), True)
 
     async def hear(
         self,
@@ -104,18 +107,20 @@ class Listener:
         transcript: bool = True,
         emotion: bool = True,
     ) -> Utterance:
-        """Decode a recording, transcribe it and read its emotion.
+        """Decode a recording, transcribe it and read the emotion of voice and words.
 
         Args:
             data: the bytes of an audio file, or raw samples.
             encoding: None for a file, else the encoding of raw samples (see :func:`decode_raw`).
             sample_rate: samples a second of raw samples, Hz.
             transcript: False skips the words.
-            emotion: False skips voice and prosody (the caller has not agreed to it).
+            emotion: False only transcribes (the caller has not agreed to more): neither voice nor words are read
+                for emotion.
 
         Returns:
-            The utterance with state, strategy and milliseconds by stage. Its emotion is ``unknown`` when the
-            recognizer fails: the conversation goes on without it.
+            The utterance with what voice and words mean together, and milliseconds by stage. Where the recognizer
+            or the reader of the words fails, or nothing reads the language, the other side decides alone, and
+            without both the state is ``unknown``: the conversation goes on.
 
         Raises:
             BusyError: all workers are taken and the waiting room is full.
@@ -131,17 +136,26 @@ class Listener:
         try:
             began = time.perf_counter()
             waveform, decode_ms = await self._run(self._decode, data, encoding, sample_rate)
-            (words, words_ms), (reading, prosody, emotion_ms) = await asyncio.gather(
-                self._run(self._transcribe, waveform, transcript), self._run(self._feel, waveform, emotion)
+            (said, transcription_ms, words, text_ms), (voice, prosody, emotion_ms) = await asyncio.gather(
+                self._run(self._understand, waveform, transcript, emotion),
+                self._run(self._feel, waveform, emotion),
             )
-            total_ms = 1000 * (time.perf_counter() - began)
         finally:
             self._in_flight -= 1
-        if prosody and words.words and waveform.duration_s:
-            prosody = replace(prosody, word_rate=len(words.words) / waveform.duration_s)
-        state, strategy = interpret(reading)
-        timings = {"decode": decode_ms, "transcription": words_ms, "emotion": emotion_ms, "hearing": total_ms}
-        return Utterance(words, reading, prosody, state, strategy, waveform.duration_s, timings)
+        if prosody and said.words and waveform.duration_s:
+            prosody = replace(prosody, word_rate=len(said.words) / waveform.duration_s)
+        heard = time.perf_counter()
+        affect = fuse(voice, words, prosody)
+        ended = time.perf_counter()
+        timings = {
+            "decode": decode_ms,
+            "transcription": transcription_ms,
+            "text": text_ms,
+            "emotion": emotion_ms,
+            "fusion": 1000 * (ended - heard),
+            "hearing": 1000 * (ended - began),
+        }
+        return Utterance(said, voice, words, prosody, affect, waveform.duration_s, timings)
 
     def close(self) -> None:
         """End the threads; utterances being heard are finished first."""
@@ -158,12 +172,32 @@ class Listener:
             waveform = decode_raw(data, encoding, sample_rate, limits=self.settings.limits)
         return waveform, 1000 * (time.perf_counter() - began)
 
+    def _understand(
+        self, waveform: Waveform, transcript: bool, emotion: bool
+    ) -> tuple[Transcript, float, TextReading | None, float]:
+        said, transcription_ms = self._transcribe(waveform, transcript)
+        words, text_ms = self._read(said, emotion)
+        return said, transcription_ms, words, text_ms
+
     def _transcribe(self, waveform: Waveform, wanted: bool) -> tuple[Transcript, float]:
         if not wanted:
             return Transcript(""), 0.0
         transcriber = self.transcriber
         began = time.perf_counter()
         return transcriber.transcribe(waveform), 1000 * (time.perf_counter() - began)
+
+    def _read(self, said: Transcript, wanted: bool) -> tuple[TextReading | None, float]:
+        if not wanted or not said.text:
+            return None, 0.0
+        words = None
+        began = time.perf_counter()
+        try:
+            words = create_text_reader(said.language).read(said.text)
+        except ConfigurationError:  # nothing reads this language: the voice decides alone
+            pass
+        except Exception as error:
+            log.error("listener.text.failed", error=type(error).__name__)
+        return words, 1000 * (time.perf_counter() - began)
 
     def _feel(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
         if not wanted:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from emotionlayer_rasa import listener as listener_module
+from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import Waveform, decode_audio
 from emotionlayer_rasa.emotion import EmotionRecognizer
 from emotionlayer_rasa.errors import AudioError, BusyError, ModelUnavailableError
@@ -11,7 +13,7 @@ from emotionlayer_rasa.listener import Listener, ListenerSettings
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.transcription import Transcriber
-from emotionlayer_rasa.utterance import EmotionReading, Prosody, Transcript, Word
+from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Prosody, Transcript, Word
 
 KOREAN = Path(__file__).parent / "data" / "ko_music_where.flac"
 
@@ -33,7 +35,9 @@ def test_words_emotion_and_prosody_of_real_speech(listener):
     assert heard.emotion.source == "voice"
     assert heard.prosody.word_rate == pytest.approx(len(heard.transcript.words) / waveform.duration_s)
     assert heard.duration_s == pytest.approx(waveform.duration_s)
-    assert set(heard.timings_ms) == {"decode", "transcription", "emotion", "hearing"}
+    assert set(heard.timings_ms) == {"decode", "transcription", "text", "emotion", "fusion", "hearing"}
+    assert heard.affect == fuse(heard.emotion, None, heard.prosody)
+    assert heard.words is None, "nothing reads Korean words"
 
 
 def test_a_side_can_be_left_out(listener):
@@ -41,6 +45,7 @@ def test_a_side_can_be_left_out(listener):
     assert without_voice.transcript.text
     assert without_voice.emotion == EmotionReading()
     assert without_voice.prosody is None
+    assert without_voice.affect == AffectiveState()
     without_words = asyncio.run(listener.hear(KOREAN.read_bytes(), transcript=False))
     assert without_words.transcript.text == ""
     assert without_words.emotion.source == "voice"
@@ -63,9 +68,10 @@ def test_a_model_that_cannot_be_had_stops_the_warm_up(tmp_path):
 class SlowTranscriber(Transcriber):
     """Takes as long as the test wants."""
 
-    language, model = "ko", "test/slow"
+    model = "test/slow"
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "words", language: str = "ko") -> None:
+        self.text, self.language = text, language
         self.release = threading.Event()
         self.threads: set[str] = set()
 
@@ -75,7 +81,7 @@ class SlowTranscriber(Transcriber):
     def transcribe(self, waveform: Waveform, grammar=None) -> Transcript:
         self.threads.add(threading.current_thread().name)
         self.release.wait(10)
-        return Transcript("words", (Word("words", 0, 1, 1.0),), "ko", self.model)
+        return Transcript(self.text, (Word("words", 0, 1, 1.0),), self.language, self.model)
 
 
 class BrokenRecognizer(EmotionRecognizer):
@@ -118,5 +124,58 @@ def test_a_recognizer_that_fails_does_not_end_the_call():
     heard = asyncio.run(listener.hear(KOREAN.read_bytes()))
     listener.close()
     assert heard.transcript.text == "words"
-    assert (heard.emotion.label, heard.state) == (UNKNOWN, UNKNOWN)
+    assert (heard.emotion.label, heard.affect.state) == (UNKNOWN, UNKNOWN)
     assert heard.prosody.word_rate is not None
+
+
+class AngryRecognizer(EmotionRecognizer):
+    """Hears anger in everything."""
+
+    model = "test/angry"
+
+    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+        return EmotionReading("anger", 0.9, {"anger": 0.9, "neutral": 0.1}, 0.2, 0.9, 0.8, "voice", self.model)
+
+
+def hear(text: str, recognizer: EmotionRecognizer, language: str = "en", **options: bool):
+    transcriber = SlowTranscriber(text, language)
+    transcriber.release.set()
+    listener = with_engines(transcriber, recognizer)
+    heard = asyncio.run(listener.hear(KOREAN.read_bytes(), **options))
+    listener.close()
+    return heard
+
+
+def test_words_and_voice_are_read_and_joined():
+    heard = hear("thank you so much that is wonderful", AngryRecognizer())
+    assert heard.words.emotion.source == "text"
+    assert heard.words.emotion.label == "joy"
+    assert heard.affect == fuse(heard.emotion, heard.words, heard.prosody)
+    assert heard.affect.incongruence > 0
+    assert heard.timings_ms["text"] > 0
+    assert hear("grazie mille è meraviglioso", AngryRecognizer(), "it").words.cues["praise"] > 0
+
+
+def test_without_leave_neither_voice_nor_words_are_read():
+    heard = hear("this is unacceptable", AngryRecognizer(), emotion=False)
+    assert heard.transcript.text == "this is unacceptable"
+    assert (heard.words, heard.emotion, heard.prosody) == (None, EmotionReading(), None)
+    assert heard.affect == AffectiveState()
+    assert heard.timings_ms["text"] == 0
+
+
+def test_words_are_enough_where_the_recognizer_fails():
+    heard = hear("thank you so much that is wonderful", BrokenRecognizer())
+    assert heard.emotion.label == UNKNOWN
+    assert heard.affect == fuse(None, heard.words, heard.prosody)
+    assert heard.reading.source == "text"
+
+
+def test_a_reader_of_words_that_fails_does_not_end_the_call(monkeypatch):
+    def out_of_order(language):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(listener_module, "create_text_reader", out_of_order)
+    heard = hear("this is unacceptable", AngryRecognizer())
+    assert heard.words is None
+    assert heard.affect == fuse(heard.emotion, None, heard.prosody)

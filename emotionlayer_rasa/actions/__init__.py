@@ -1,6 +1,6 @@
 """Actions for the action server: import them in a bot's ``actions`` package, and it finds them."""
 
-from emotionlayer_rasa.actions.consent import ActionSetEmotionConsent
+from emotionlayer_rasa.actions.consent import ActionSetEmotionConsent, ActionSetEmotionMemory
 from emotionlayer_rasa.actions.escalation import ActionEscalateToHuman
 from emotionlayer_rasa.actions.reply import ActionEmpatheticReply
 from emotionlayer_rasa.actions.session import ActionSessionStart
@@ -11,5 +11,6 @@ __all__ = [
     "ActionEscalateToHuman",
     "ActionSessionStart",
     "ActionSetEmotionConsent",
+    "ActionSetEmotionMemory",
     "ValidateEmotionSlots",
 ]

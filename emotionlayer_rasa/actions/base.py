@@ -69,7 +69,7 @@ def say_template(
         situations: keys of ``situations``.
         facts: values that go before the slots of the same name.
     """
-    strategy, language = conversation.utterance.strategy, conversation.language
+    strategy, language = conversation.memory.current.strategy, conversation.language
     slots = {**conversation.slots, **facts}
     drafts = [draft_reply(situation, strategy, slots, language, conversation.said) for situation in situations]
     text = " ".join(draft.text for draft in drafts)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any, Mapping
 
 from rasa_sdk import Tracker
 
+from emotionlayer_rasa.affect.memory import (
+    AffectiveMemory,
+    EmotionalProfile,
+    Turn,
+    read_profile,
+    read_turns,
+    remember,
+)
+from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import supported_language
 from emotionlayer_rasa.utterance import Utterance
 
 LANGUAGE_VARIABLE = "EMOTIONLAYER_LANGUAGE"
 """Environment variable with the language of replies, where neither the slot ``language`` nor the channel says."""
+
+MEMORY_VARIABLE = "EMOTIONLAYER_MEMORY_DAYS"
+"""Environment variable with the days that an emotional profile is kept after its last change; 30 where not set."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +33,12 @@ class Conversation:
     """The tracker, as the actions see it.
 
     Attributes:
-        utterance: the caller's last turn; without words when it was a button (``/intent``).
+        utterance: the caller's last turn; without words when it was a button (``/intent``). Its ``affect`` is the
+            memory's ``current``.
+        memory: what this session, and the profile where the caller agreed to one, tell about the caller.
+        turns: the turns of this session.
+        profile: what earlier sessions told; None without consent or when expired.
+        memory_consent: the slot ``emotion_memory_consent`` is true.
         intent: its intent, empty when there is none.
         slots: all slots.
         said: the assistant's messages, oldest first.
@@ -29,6 +47,10 @@ class Conversation:
     """
 
     utterance: Utterance
+    memory: AffectiveMemory
+    turns: tuple[Turn, ...]
+    profile: EmotionalProfile | None
+    memory_consent: bool
     intent: str
     slots: Mapping[str, Any]
     said: tuple[str, ...]
@@ -39,15 +61,24 @@ class Conversation:
 def read_conversation(tracker: Tracker) -> Conversation:
     """Read the tracker that came with an action call.
 
-    The emotion comes from the metadata of the last user event: Rasa keeps it there for button turns as well, while
+    The emotion comes from the user events: Rasa keeps the message's metadata there for button turns as well, while
     ``latest_message`` holds none.
     """
     events = [event for event in tracker.events if isinstance(event, Mapping)]
     turn: Mapping[str, Any] = next((event for event in reversed(events) if event.get("event") == "user"), {})
-    text = turn.get("text") or ""
-    utterance = Utterance.from_metadata("" if text.startswith("/") else text, turn.get("metadata"))
+    utterance = Utterance.from_event(turn)
+    turns = read_turns(events)
+    memory_consent = tracker.slots.get("emotion_memory_consent") is True
+    profile = read_profile(events) if memory_consent else None
+    if profile is not None and profile.expired(datetime.now(timezone.utc), memory_days()):
+        profile = None
+    memory = remember(turns, profile)
     return Conversation(
-        utterance=utterance,
+        utterance=replace(utterance, affect=memory.current),
+        memory=memory,
+        turns=turns,
+        profile=profile,
+        memory_consent=memory_consent,
         intent=str((tracker.latest_message.get("intent") or {}).get("name") or ""),
         slots=tracker.slots,
         said=tuple(str(event["text"]) for event in events if event.get("event") == "bot" and event.get("text")),
@@ -61,3 +92,19 @@ def read_conversation(tracker: Tracker) -> Conversation:
 def default_language() -> str:
     """The language of ``EMOTIONLAYER_LANGUAGE``, else English."""
     return supported_language(os.environ.get(LANGUAGE_VARIABLE))
+
+
+def memory_days() -> float:
+    """Days that an emotional profile is kept after its last change.
+
+    Raises:
+        ConfigurationError: ``EMOTIONLAYER_MEMORY_DAYS`` is no number of days.
+    """
+    value = os.environ.get(MEMORY_VARIABLE, "30")
+    try:
+        days = float(value)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < float("inf"):
+        raise ConfigurationError(f"{MEMORY_VARIABLE} is '{value}'. Set it to a number of days, 0 or more.")
+    return days

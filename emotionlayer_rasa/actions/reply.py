@@ -11,7 +11,7 @@ from emotionlayer_rasa.response import LLMClient, ReplyComposer, languages, read
 
 
 class ActionEmpatheticReply(SpeakingAction):
-    """Answers the last intent; the facts come from slots, the tone from the caller's voice.
+    """Answers the last intent; the facts come from slots, the tone from voice, words and memory.
 
     Raises:
         ConfigurationError: when the action server starts, for a wrong key or value under ``llm:`` in
@@ -36,6 +36,7 @@ class ActionEmpatheticReply(SpeakingAction):
             conversation.slots,
             conversation.said,
             conversation.language,
+            conversation.memory,
         )
         say(dispatcher, conversation, reply)
         return [SlotSet("response_strategy", reply.strategy)] if "response_strategy" in conversation.slots else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -9,13 +10,16 @@ from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
-from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.actions.conversation import Conversation, memory_days
+from emotionlayer_rasa.actions.slots import PROFILE
+from emotionlayer_rasa.affect.memory import EmotionalProfile
 
 
 class ActionSessionStart(SpeakingAction):
     """Starts a session as Rasa does, and opens with the disclosure and a greeting.
 
-    A caller who switched the analysis off in an earlier session, whose slots are carried over, is only greeted.
+    A caller who switched the analysis off in an earlier session, whose slots are carried over, is only greeted. An
+    emotional profile that is older than ``EMOTIONLAYER_MEMORY_DAYS`` is not carried over.
     """
 
     def name(self) -> str:
@@ -55,4 +59,7 @@ def _carried_over(tracker: Tracker) -> list[EventType]:
     latest = {
         event["name"]: event.get("value") for event in tracker.applied_events() if event.get("event") == "slot"
     }
+    profile = EmotionalProfile.from_dict(latest.get(PROFILE))
+    if profile is not None and profile.expired(datetime.now(timezone.utc), memory_days()):
+        latest[PROFILE] = None
     return [SlotSet(name, value) for name, value in latest.items()]

@@ -1,4 +1,4 @@
-"""``action_validate_slot_mappings``: the emotion slots hold what the last turn sounded like, and nothing older."""
+"""``action_validate_slot_mappings``: the emotion slots hold the last turn and the memory, and nothing older."""
 
 from __future__ import annotations
 
@@ -10,53 +10,67 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.forms import ValidationAction
 
-from emotionlayer_rasa.actions.conversation import read_conversation
-from emotionlayer_rasa.taxonomy import UNKNOWN
-from emotionlayer_rasa.utterance import Transcript, Utterance
+from emotionlayer_rasa.actions.conversation import Conversation, memory_days, read_conversation
+from emotionlayer_rasa.affect.memory import AffectiveMemory, update_profile
 
 logger = logging.getLogger(__name__)
 
+PROFILE = "emotional_profile"
+"""Slot of the emotional profile; Rasa carries it over to the caller's next session."""
 
-def emotion_slots(utterance: Utterance, slots: Mapping[str, Any]) -> list[EventType]:
-    """Set those of the emotion slots that the bot's domain has.
 
-    When nothing was heard, ``affective_state`` is ``unknown``, ``response_strategy`` is ``direct_efficiency``, and
-    ``valence``, ``arousal`` and ``dominance`` (0..1) are None.
+def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[EventType]:
+    """Set those of the eight emotion slots that the bot's domain has.
+
+    Where nothing is known of the last turn, ``emotion`` and ``affective_state`` are ``unknown``,
+    ``response_strategy`` is ``direct_efficiency``, and ``valence``, ``arousal`` and ``dominance`` (0..1) are None.
     """
-    reading = utterance.emotion
-    values = {
-        "affective_state": utterance.state,
-        "response_strategy": utterance.strategy,
-        "valence": reading.valence,
-        "arousal": reading.arousal,
-        "dominance": reading.dominance,
-    }
-    return [SlotSet(name, value) for name, value in values.items() if name in slots]
+    return [SlotSet(name, value) for name, value in memory.to_slots().items() if name in slots]
 
 
-def silent_slots(slots: Mapping[str, Any]) -> list[EventType]:
-    """The emotion slots of a turn in which nothing was heard, ``emotion`` included."""
-    emotion = [SlotSet("emotion", UNKNOWN)] if "emotion" in slots else []
-    return emotion + emotion_slots(Utterance(Transcript("")), slots)
+def profile_slots(conversation: Conversation) -> list[EventType]:
+    """Set the slot of the emotional profile to what is known now; the caller has agreed to it."""
+    profile = update_profile(conversation.turns, conversation.profile)
+    if profile is None or PROFILE not in conversation.slots:
+        return []
+    return [SlotSet(PROFILE, profile.to_dict())]
+
+
+def forgotten_slots(slots: Mapping[str, Any]) -> list[EventType]:
+    """Withdraw the consent to the profile and erase it."""
+    erased = {"emotion_memory_consent": False, PROFILE: None}
+    return [SlotSet(name, value) for name, value in erased.items() if name in slots]
 
 
 class ValidateEmotionSlots(ValidationAction):
-    """Fills the emotion slots on every turn from the message's metadata, so that none is ever stale.
+    """Fills the emotion slots on every turn from the tracker, so that none is ever stale.
 
     A bot that validates slots of its own derives from this class and adds ``extract_<slot>``, ``validate_<slot>``.
+
+    Raises:
+        ConfigurationError: when the action server starts, if ``EMOTIONLAYER_MEMORY_DAYS`` is no number of days.
     """
+
+    def __init__(self) -> None:
+        memory_days()
 
     async def run(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> list[EventType]:
-        """Return the slots of a derived class, then the emotion slots."""
-        utterance = read_conversation(tracker).utterance
+        """Return the slots of a derived class, then the emotion slots, then the profile where it is agreed to."""
         try:
             events = await super().run(dispatcher, tracker, domain)
         except Exception as error:
             logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
             events = []
-        return events + emotion_slots(utterance, tracker.slots)
+        try:
+            conversation = read_conversation(tracker)
+            events += emotion_slots(conversation.memory, tracker.slots)
+            events += profile_slots(conversation) if conversation.memory_consent else []
+        except Exception as error:
+            logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
+            events += emotion_slots(AffectiveMemory(), tracker.slots)
+        return events
 
     async def required_slots(
         self, domain_slots: list[str], dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]

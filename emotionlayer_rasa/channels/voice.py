@@ -7,7 +7,7 @@ import functools
 import hmac
 import time
 from collections.abc import Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Awaitable, Callable
 
 import pydantic
@@ -19,8 +19,10 @@ from sanic.request import Request
 from sanic.response import HTTPResponse, json
 
 from emotionlayer_rasa import errors
+from emotionlayer_rasa.affect.memory import read_turns
 from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_turn
 from emotionlayer_rasa.channels.turns import TurnOrder
+from emotionlayer_rasa.consent import may_analyse
 from emotionlayer_rasa.listener import Listener, ListenerSettings
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
@@ -93,9 +95,10 @@ class VoiceInput(InputChannel):
     - ``application/json``: ``{"sender", "message", "metadata"}`` for a typed turn, a button's payload or
       ``/session_start``.
 
-    The answer is ``{"sender", "transcript", "emotion", "prosody", "state", "strategy", "duration_s", "messages",
-    "no_speech", "timings_ms"}``. When no word was heard, ``no_speech`` is true, no turn is sent to Rasa, and there
-    are no messages: say "pardon?" or wait for the caller.
+    The answer is ``{"sender", "transcript", "emotion", "words", "prosody", "state", "strategy", "affect",
+    "duration_s", "messages", "no_speech", "timings_ms"}``: what this turn alone says (of a typed turn, what
+    ``EmotionExtractor`` read); what the memory makes of it is in the slots. When no word was heard, ``no_speech``
+    is true, no turn is sent to Rasa, and there are no messages: say "pardon?" or wait for the caller.
 
     ``GET /`` answers ``{"status": "ok"}`` once the models are loaded, else 503 with ``loading`` or ``failed``.
 
@@ -103,8 +106,8 @@ class VoiceInput(InputChannel):
     415 no audio that can be read, 422 audio without usable sound (empty, truncated, silent), 503 busy, no model to
     hear with, or Rasa without a model, 504 Rasa took too long (the turn is finished all the same), 500 the rest.
 
-    The voice is only transcribed, not analysed, without consent or after a handoff: see :func:`may_analyse`. Audio
-    is never kept.
+    Speech is only transcribed, and neither voice nor words are analysed, without consent or after a handoff: see
+    :func:`emotionlayer_rasa.consent.may_analyse`. Audio is never kept.
     """
 
     @classmethod
@@ -190,7 +193,7 @@ class VoiceInput(InputChannel):
                 turn.audio,
                 encoding=turn.encoding,
                 sample_rate=turn.sample_rate,
-                emotion=await may_analyse(agent, turn.sender),
+                emotion=await _may_analyse(agent, turn.sender),
             )
             metadata[METADATA_KEY] = utterance.to_metadata()
         else:
@@ -202,11 +205,17 @@ class VoiceInput(InputChannel):
             message = UserMessage(text, output, turn.sender, input_channel=self.name(), metadata=metadata or None)
             await self._within_time(on_new_message(message))
         answered = time.perf_counter()
+        if isinstance(turn, TypedTurn):
+            utterance = await _as_read(agent, turn)
         record = utterance.to_metadata()
         return {
             "sender": turn.sender,
             "transcript": asdict(utterance.transcript),
-            **{key: record[key] for key in ("emotion", "prosody", "state", "strategy", "duration_s")},
+            **{key: record[key] for key in ("emotion", "words", "prosody")},
+            "state": utterance.affect.state,
+            "strategy": utterance.affect.strategy,
+            "affect": record["affect"],
+            "duration_s": record["duration_s"],
             "messages": output.messages,
             "no_speech": not text,
             "timings_ms": {
@@ -262,18 +271,18 @@ class VoiceInput(InputChannel):
             )
 
 
-async def may_analyse(agent: Any, sender: str) -> bool:
-    """Whether the emotion in this caller's voice may be inferred now.
-
-    Not when the slot ``emotion_consent`` is false, not when the slot ``escalated`` is true or the conversation is
-    paused (a person has taken over). A new conversation has the initial values of ``domain.yml``: with
-    ``initial_value: false`` for ``emotion_consent`` nothing is analysed until the caller agrees. An assistant
-    without these slots analyses.
-    """
+async def _may_analyse(agent: Any, sender: str) -> bool:
     store = agent.tracker_store
     tracker = await store.retrieve(sender) or store.init_tracker(sender)
-    slots = tracker.current_slot_values()
-    return not (slots.get("emotion_consent") is False or slots.get("escalated") is True or tracker.is_paused())
+    return may_analyse(tracker.current_slot_values(), tracker.is_paused())
+
+
+async def _as_read(agent: Any, turn: TypedTurn) -> Utterance:
+    """A typed turn as Rasa's pipeline read it."""
+    tracker = await agent.tracker_store.retrieve(turn.sender)
+    turns = read_turns(event.as_dict() for event in tracker.events) if tracker else ()
+    as_typed = Transcript(turn.message)
+    return replace(turns[-1].utterance, transcript=as_typed) if turns else Utterance(as_typed)
 
 
 def _nearest(table: dict[type[errors.EmotionLayerError], Any], error: errors.EmotionLayerError) -> Any:

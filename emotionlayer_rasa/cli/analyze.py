@@ -116,6 +116,8 @@ def _row(path: Path, utterance: Utterance) -> dict[str, Any]:
         "valence": _round(emotion.valence),
         "arousal": _round(emotion.arousal),
         "dominance": _round(emotion.dominance),
+        "words": asdict(utterance.words) if utterance.words else None,
+        "affect": asdict(utterance.affect),
         "prosody": {name: _round(value) for name, value in asdict(utterance.prosody).items()}
         if utterance.prosody
         else None,
@@ -136,13 +138,14 @@ def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("file", overflow="fold", min_width=12)
     table.add_column("emotion", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for name in ("conf.", "V", "A", "D", "Hz", "dB", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     if transcript:
         table.add_column("words", overflow="fold", min_width=12)
     for row in rows:
         prosody = row["prosody"] or {}
-        cells = [row["path"], row["emotion"], _cell(row["confidence"], 2)]
+        cells = [row["path"], row["emotion"], row["affect"]["state"], _cell(row["confidence"], 2)]
         cells += [_cell(row[axis], 2) for axis in ("valence", "arousal", "dominance")]
         cells += [_cell(prosody.get("pitch_hz"), 0), _cell(prosody.get("energy_db"), 1)]
         cells.append(_cell(row["timings_ms"].get("hearing"), 0))

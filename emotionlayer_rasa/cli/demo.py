@@ -24,6 +24,8 @@ SHOWN_SLOTS = (
     "emotion",
     "affective_state",
     "response_strategy",
+    "emotion_trend",
+    "negative_streak",
     "order_number",
     "order_status",
     "emotion_consent",
@@ -200,13 +202,17 @@ def _described(
     )
     if emotion.source != "none":
         voice = f"{emotion.label} (confidence {emotion.confidence:.2f}: {best})  {pad}"
+    affect = body["affect"]
+    together = f"{affect['state']} ({affect['confidence']:.2f}) -> {affect['strategy']}"
+    because = ", ".join(affect["reasons"])
     slots = {name: tracker["slots"].get(name) for name in SHOWN_SLOTS}
     timings = body["timings_ms"]
     stages = "  ".join(f"{name} {value:.0f}" for name, value in timings.items())
     lines = [
         ("heard", f"“{escape(body['transcript']['text'])}”"),
         ("voice", voice),
-        ("state", f"{body['state']} -> {body['strategy']}"),
+        ("words", _described_words(body["words"])),
+        ("state", together + (f"  [dim]{because}[/]" if because else "")),
         ("slots", "  ".join(f"{name}={value}" for name, value in slots.items() if value is not None)),
         ("actions", ", ".join(_actions_of_last_turn(tracker))),
     ]
@@ -216,6 +222,15 @@ def _described(
         lines.append(("reply", escape(message.get("text", "")) + (f"  [dim]{speech}[/]" if speech else "")))
     lines.append(("ms", f"{stages}  [dim]round trip {round_trip_ms:.0f}[/]"))
     return lines
+
+
+def _described_words(words: dict[str, Any] | None) -> str:
+    if words is None:
+        return "not read"
+    cues = ", ".join(f"{cue} {strength:.2f}" for cue, strength in words["cues"].items())
+    return f"{words['emotion']['label']} (confidence {words['emotion']['confidence']:.2f})" + (
+        f"  {cues}" if cues else ""
+    )
 
 
 def _actions_of_last_turn(tracker: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
+from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.response.check import check_reply, check_rules
 from emotionlayer_rasa.response.language_data import languages
@@ -72,25 +73,28 @@ class ReplyComposer:
         slots: Mapping[str, Any],
         said: Sequence[str] = (),
         language: str = "en",
+        memory: AffectiveMemory | None = None,
     ) -> Reply:
         """Answer one turn.
 
         Args:
-            utterance: the caller's turn; its ``strategy`` sets the tone.
+            utterance: the caller's turn; the strategy of its ``affect`` sets the tone.
             situation: the intent, or another situation of the language's ``replies.yml``.
             slots: the only source of facts.
             said: the assistant's messages so far, oldest first.
             language: one of :func:`emotionlayer_rasa.response.languages`.
+            memory: what the turns before tell about the caller.
         """
         started = time.perf_counter()
-        strategy = utterance.strategy if utterance.strategy in STRATEGIES else "direct_efficiency"
+        strategy = utterance.affect.strategy if utterance.affect.strategy in STRATEGIES else "direct_efficiency"
         draft = draft_reply(situation, strategy, slots, language, said)
         timings = {"template": _ms_since(started)}
         text, source = draft.text, "template"
         reasons: tuple[str, ...] = ()
 
         if self._llm is not None and not draft.verbatim:
-            wording, reasons = await self._reword(utterance, draft.text, strategy, draft.facts, language, timings)
+            asked = rephrase_messages(utterance, draft.text, strategy, language, memory)
+            wording, reasons = await self._reword(asked, draft.text, strategy, draft.facts, language, timings)
             if not reasons:
                 text, source = wording, "llm"
             self.rejections.update(reasons)
@@ -104,7 +108,7 @@ class ReplyComposer:
 
     async def _reword(
         self,
-        utterance: Utterance,
+        asked: list[dict[str, str]],
         draft: str,
         strategy: str,
         facts: Mapping[str, str],
@@ -114,7 +118,7 @@ class ReplyComposer:
         assert self._llm is not None
         started = time.perf_counter()
         try:
-            wording = await self._llm.complete(rephrase_messages(utterance, draft, strategy, language))
+            wording = await self._llm.complete(asked)
         except LLMError as error:
             return "", (error.code,)
         finally:

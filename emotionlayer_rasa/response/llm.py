@@ -95,6 +95,7 @@ class LLMClient:
             timeout=settings.timeout_s,
             max_retries=0,
         )
+        self._completions = self._client.chat.completions  # imported on first use: not on a caller's time
 
     async def complete(self, messages: Sequence[Mapping[str, str]]) -> str:
         """The model's answer to a chat.
@@ -135,7 +136,7 @@ class LLMClient:
             ) from None
 
     async def _request(self, messages: Sequence[Mapping[str, str]]) -> str:
-        completion = await self._client.chat.completions.create(
+        completion = await self._completions.create(
             model=self.settings.model,
             messages=list(messages),  # type: ignore[arg-type]
             temperature=self.settings.temperature,

@@ -12,6 +12,7 @@ from typing import Any, Mapping
 
 import jinja2
 
+from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.response.language_data import LANGUAGES_DIR, language_data
 from emotionlayer_rasa.response.templates import guidance
 from emotionlayer_rasa.utterance import Utterance
@@ -20,7 +21,11 @@ _MAX_WORDS = 60
 
 
 def rephrase_messages(
-    utterance: Utterance, draft: str, strategy: str, language: str = "en"
+    utterance: Utterance,
+    draft: str,
+    strategy: str,
+    language: str = "en",
+    memory: AffectiveMemory | None = None,
 ) -> list[dict[str, str]]:
     """The chat that asks for a draft in other words: rules, examples, then the caller and the draft.
 
@@ -41,7 +46,7 @@ def rephrase_messages(
             {"role": "assistant", "content": example["reply"]},
         ]
     asked = {
-        "caller": caller_context(utterance, strategy),
+        "caller": caller_context(utterance, strategy, memory),
         "guidance": guidance(strategy, language),
         "draft": re.sub("[<>|]", "", draft),  # a slot in it may hold what the caller said
     }
@@ -49,15 +54,22 @@ def rephrase_messages(
     return messages
 
 
-def caller_context(utterance: Utterance, strategy: str) -> Mapping[str, Any]:
-    """What the prompt holds of an utterance: words (the first sixty), emotion, PAD, state and strategy."""
+def caller_context(
+    utterance: Utterance, strategy: str, memory: AffectiveMemory | None = None
+) -> Mapping[str, Any]:
+    """What the prompt holds of an utterance: words (the first sixty), emotion, PAD, state and strategy.
+
+    Trend and streak of the memory are added only where they say something: a small model reads few keys well.
+    """
     context = utterance.to_context()
     return {
         "transcription": " ".join(context["transcription"].split()[:_MAX_WORDS]),
-        "emotion": context["emotion"],
-        **context["prosody"],
+        "emotion": memory.emotion if memory else context["emotion"],
+        **context["affect"],
         "affective_state": context["affective_state"],
         "response_strategy": strategy,
+        **({"emotion_trend": memory.trend} if memory and memory.trend != "steady" else {}),
+        **({"negative_streak": memory.negative_streak} if memory and memory.negative_streak > 1 else {}),
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,24 @@ import yaml
 from rasa_sdk.executor import ActionExecutor
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply, ValidateEmotionSlots
+from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import composer, languages
-from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
+from emotionlayer_rasa.utterance import (
+    METADATA_KEY,
+    AffectiveState,
+    EmotionReading,
+    TextReading,
+    Transcript,
+    Utterance,
+)
 
 DOMAIN = yaml.safe_load((Path(__file__).parents[2] / "domain.yml").read_text(encoding="utf-8"))
 SECRET = "my cat is called Zerbino"
 ANGRY = Utterance(
     Transcript(SECRET, language="en"),
     EmotionReading("anger", 0.8, {"anger": 0.8}, 0.2, 0.85, 0.8, "voice", "m"),
-    state="anger",
-    strategy="active_deescalation",
+    affect=AffectiveState("anger", "active_deescalation", 0.8, 0.2, 0.85, 0.8),
 )
 
 
@@ -32,14 +40,37 @@ def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ActionExecutor:
     endpoints.write_text("action_endpoint:\n  url: http://localhost:5055/webhook\n", encoding="utf-8")
     monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
     monkeypatch.delenv("EMOTIONLAYER_LANGUAGE", raising=False)
+    monkeypatch.delenv("EMOTIONLAYER_MEMORY_DAYS", raising=False)
     executor = ActionExecutor()
     executor.register_package("actions")
     return executor
 
 
+SILENT = {
+    "emotion": "unknown",
+    "affective_state": "unknown",
+    "response_strategy": "direct_efficiency",
+    "emotion_trend": "steady",
+    "negative_streak": 0.0,
+    "valence": None,
+    "arousal": None,
+    "dominance": None,
+}
+FORGOTTEN = {"emotion_memory_consent": False, "emotional_profile": None}
+
+
 def user(text: str, utterance: Utterance | None = None, channel: str = "voice") -> dict[str, Any]:
     metadata = {METADATA_KEY: utterance.to_metadata()} if utterance else {}
     return {"event": "user", "text": text, "metadata": metadata, "input_channel": channel, "timestamp": 1.0}
+
+
+def typed(text: str, utterance: Utterance) -> dict[str, Any]:
+    entity = {"entity": "emotion", "value": utterance.reading.label, "record": utterance.to_metadata()}
+    return {"event": "user", "text": text, "parse_data": {"entities": [entity]}, "metadata": {}, "timestamp": 1.0}
+
+
+def slot(name: str, value: Any) -> dict[str, Any]:
+    return {"event": "slot", "name": name, "value": value, "timestamp": 1.0}
 
 
 def bot(text: str) -> dict[str, Any]:
@@ -89,11 +120,15 @@ def test_an_angry_caller_gets_a_calm_reply_with_speech_settings(executor: Action
     assert slots_of(result) == {"response_strategy": "active_deescalation"}
 
 
-def test_the_tone_depends_on_the_voice_alone(executor: ActionExecutor) -> None:
+def test_the_tone_depends_on_what_voice_and_words_say(executor: ActionExecutor) -> None:
+    words = TextReading(EmotionReading("anger", 0.8, {"anger": 1.0}, 0.2, 0.6, 0.6, "text"), {"complaint": 0.9})
+    read = Utterance(Transcript(SECRET), words=words, affect=fuse(None, words))
     angry = run(executor, "action_empathetic_reply", [user(SECRET, ANGRY)], intent="complaint")
-    typed = run(executor, "action_empathetic_reply", [user(SECRET)], intent="complaint")
+    written = run(executor, "action_empathetic_reply", [typed(SECRET, read)], intent="complaint")
+    plain = run(executor, "action_empathetic_reply", [user(SECRET)], intent="complaint")
     assert "sorry" in angry["responses"][0]["text"]
-    assert "sorry" not in typed["responses"][0]["text"]
+    assert "sorry" in written["responses"][0]["text"]
+    assert "sorry" not in plain["responses"][0]["text"]
 
 
 def test_a_button_turn_keeps_its_emotion(executor: ActionExecutor) -> None:
@@ -133,23 +168,55 @@ def test_messengers_get_no_payload_that_they_would_show(executor: ActionExecutor
 def test_the_emotion_slots_follow_every_turn(executor: ActionExecutor) -> None:
     heard = run(executor, "action_validate_slot_mappings", [user(SECRET, ANGRY)])
     assert slots_of(heard) == {
+        "emotion": "anger",
         "affective_state": "anger",
         "response_strategy": "active_deescalation",
+        "emotion_trend": "steady",
+        "negative_streak": 1.0,
         "valence": 0.2,
         "arousal": 0.85,
         "dominance": 0.8,
     }
-    typed = run(
+    silent = run(
         executor, "action_validate_slot_mappings", [user(SECRET, ANGRY), user("typed")], slots=slots_of(heard)
     )
-    assert slots_of(typed) == {
-        "affective_state": "unknown",
-        "response_strategy": "direct_efficiency",
-        "valence": None,
-        "arousal": None,
-        "dominance": None,
+    assert slots_of(silent) == {**SILENT, "negative_streak": 1.0}
+    assert heard["responses"] == silent["responses"] == []
+
+
+def test_only_slots_of_the_domain_are_set(executor: ActionExecutor) -> None:
+    events = [user(SECRET, ANGRY)]
+    tracker = {
+        "sender_id": "caller",
+        "slots": {"negative_streak": 0.0, "order_number": None},
+        "latest_message": {"intent": {"name": "greet"}, "entities": [], "text": "…"},
+        "events": events,
+        "active_loop": {},
     }
-    assert heard["responses"] == typed["responses"] == []
+    call = {"next_action": "action_validate_slot_mappings", "tracker": tracker, "domain": DOMAIN}
+    assert slots_of(asyncio.run(executor.run(call)) or {}) == {"negative_streak": 1.0}
+
+
+def test_slots_and_replies_follow_the_memory(executor: ActionExecutor) -> None:
+    """What was answered twice without improvement is given up, by the slots and by the reply alike."""
+    events = [user(SECRET, ANGRY), slot("response_strategy", "active_deescalation")] * 2 + [user(SECRET, ANGRY)]
+    slots = slots_of(run(executor, "action_validate_slot_mappings", events))
+    assert (slots["negative_streak"], slots["response_strategy"]) == (3.0, "rapid_resolution")
+    reply = run(executor, "action_empathetic_reply", events, intent="complaint")
+    assert reply["responses"][0]["custom"]["strategy"] == "rapid_resolution"
+    assert slots_of(reply) == {"response_strategy": "rapid_resolution"}
+
+
+def test_a_memory_that_fails_leaves_the_other_slots(
+    executor: ActionExecutor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(*_: Any) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr("emotionlayer_rasa.actions.slots.read_conversation", explode)
+    assert slots_of(run(executor, "action_validate_slot_mappings", [user(SECRET, ANGRY)])) == SILENT
+    assert "RuntimeError" in caplog.text
+    assert SECRET not in caplog.text
 
 
 def test_slot_candidates_after_the_message_do_not_hide_it(
@@ -215,24 +282,90 @@ def test_escalation_is_marked_and_said_without_a_promise(executor: ActionExecuto
 
 def test_the_caller_switches_the_analysis_off_and_on(executor: ActionExecutor) -> None:
     off = run(executor, "action_set_emotion_consent", [user(SECRET, ANGRY)], intent="stop_emotion_analysis")
-    assert slots_of(off) == {
-        "emotion_consent": False,
-        "emotion": "unknown",
-        "affective_state": "unknown",
-        "response_strategy": "direct_efficiency",
-        "valence": None,
-        "arousal": None,
-        "dominance": None,
-    }
+    assert slots_of(off) == {"emotion_consent": False, **SILENT, **FORGOTTEN}
     on = run(executor, "action_set_emotion_consent", [user("…")], intent="start_emotion_analysis")
     assert slots_of(on) == {"emotion_consent": True}
     assert off["responses"][0]["text"] != on["responses"][0]["text"]
 
 
-def test_no_other_intent_changes_consent(executor: ActionExecutor) -> None:
-    result = run(executor, "action_set_emotion_consent", [user("…")], intent="affirm")
+@pytest.mark.parametrize("action", ["action_set_emotion_consent", "action_set_emotion_memory"])
+def test_no_other_intent_changes_consent(executor: ActionExecutor, action: str) -> None:
+    result = run(executor, action, [user("…")], intent="affirm")
     assert slots_of(result) == {}
     assert result["responses"][0]["text"]
+
+
+# The emotional profile
+
+AGREED = {"emotion_memory_consent": True}
+
+
+def profile_days_old(days: float) -> dict[str, Any]:
+    written = (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()
+    pad = {"valence": 0.4, "arousal": 0.6, "dominance": 0.5}
+    return {"updated": written, "turns": 4, **pad, "baseline": None, "strategies": {"rapid_resolution": [0, 3]}}
+
+
+def test_a_profile_is_written_with_consent_only(executor: ActionExecutor) -> None:
+    events = [user(SECRET, ANGRY)]
+    assert "emotional_profile" not in slots_of(run(executor, "action_validate_slot_mappings", events))
+    profile = slots_of(run(executor, "action_validate_slot_mappings", events, slots=AGREED))["emotional_profile"]
+    assert (profile["turns"], profile["valence"]) == (1, 0.2)
+    assert SECRET not in json.dumps(profile)
+
+
+def test_the_caller_allows_and_erases_the_memory(executor: ActionExecutor) -> None:
+    events = [user(SECRET, ANGRY)]
+    allowed = run(executor, "action_set_emotion_memory", events, intent="allow_emotion_memory")
+    assert slots_of(allowed)["emotion_memory_consent"] is True
+    assert slots_of(allowed)["emotional_profile"]["turns"] == 1
+    erased = run(executor, "action_set_emotion_memory", events, intent="erase_emotion_memory", slots=AGREED)
+    assert slots_of(erased) == {**SILENT, **FORGOTTEN}
+    assert allowed["responses"][0]["text"] != erased["responses"][0]["text"]
+
+
+@pytest.mark.parametrize("erasing", ["erase_emotion_memory", "stop_emotion_analysis"])
+def test_nothing_of_before_comes_back_after_erasing(executor: ActionExecutor, erasing: str) -> None:
+    action = "action_set_emotion_memory" if "memory" in erasing else "action_set_emotion_consent"
+    events = [{"event": "session_started"}, slot("emotional_profile", profile_days_old(1)), user(SECRET, ANGRY)]
+    events += run(executor, action, events, intent=erasing, slots=AGREED)["events"]
+    again = run(executor, "action_validate_slot_mappings", [*events, user(SECRET, ANGRY)], slots=AGREED)
+    assert slots_of(again)["emotional_profile"]["turns"] == 1
+    assert slots_of(again)["negative_streak"] == 1.0
+
+
+@pytest.mark.parametrize(("days", "strategy"), [(1, "empathic_validation"), (31, "rapid_resolution")])
+def test_the_profile_of_earlier_calls_is_used_until_it_expires(
+    executor: ActionExecutor, days: float, strategy: str
+) -> None:
+    """It says that hurry never helped this caller."""
+    events = [{"event": "session_started"}, slot("emotional_profile", profile_days_old(days))]
+    events += [user(SECRET, ANGRY)] * 3
+    slots = slots_of(run(executor, "action_validate_slot_mappings", events, slots=AGREED))
+    assert slots["response_strategy"] == strategy
+    assert slots["emotional_profile"]["turns"] == (7 if days == 1 else 3)
+    refused = slots_of(run(executor, "action_validate_slot_mappings", events))
+    assert refused["response_strategy"] == "rapid_resolution"
+
+
+@pytest.mark.parametrize(
+    ("days", "limit", "kept"), [(1, "30", True), (31, "30", False), (31, "40", True), (0, "0", False)]
+)
+def test_an_expired_profile_is_not_carried_over(
+    executor: ActionExecutor, monkeypatch: pytest.MonkeyPatch, days: float, limit: str, kept: bool
+) -> None:
+    monkeypatch.setenv("EMOTIONLAYER_MEMORY_DAYS", limit)
+    profile = profile_days_old(days)
+    carried = [slot("emotional_profile", profile), slot("order_number", "1042")]
+    slots = slots_of(run(executor, "action_session_start", carried))
+    assert slots == {"emotional_profile": profile if kept else None, "order_number": "1042"}
+
+
+@pytest.mark.parametrize("days", ["soon", "-1", "nan", "inf"])
+def test_a_wrong_retention_time_stops_the_action_server(monkeypatch: pytest.MonkeyPatch, days: str) -> None:
+    monkeypatch.setenv("EMOTIONLAYER_MEMORY_DAYS", days)
+    with pytest.raises(ConfigurationError, match="EMOTIONLAYER_MEMORY_DAYS"):
+        ActionExecutor().register_action(ValidateEmotionSlots)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +375,7 @@ def test_no_other_intent_changes_consent(executor: ActionExecutor) -> None:
         ("action_session_start", ["session_started", "action"]),
         ("action_escalate_to_human", ["slot"]),
         ("action_set_emotion_consent", []),
+        ("action_set_emotion_memory", []),
         ("action_look_up_order", []),
     ],
 )

@@ -16,17 +16,18 @@ from rasa.core.channels.channel import UserMessage
 from rasa.core.run import create_http_input_channels
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import ConversationPaused, SlotSet
+from rasa.shared.core.events import ConversationPaused, SlotSet, UserUttered
 from rasa.shared.exceptions import InvalidConfigException
 from sanic import Sanic
 from sanic.touchup import TouchUp
 from structlog.testing import capture_logs
 
+from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import decode_raw
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.cli.servers import free_port
 from emotionlayer_rasa.errors import BusyError, ModelUnavailableError
-from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance, Word
+from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, TextReading, Transcript, Utterance, Word
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +134,9 @@ class FakeListener:
         self.asked.append({"data": data, **options})
         reading = EmotionReading("anger", 0.8, {"anger": 1.0}, 0.2, 0.9, 0.8, "voice", "fake")
         words = Transcript(self.text, (Word("where", 0.0, 0.2, 0.9),), "en", "fake")
-        return Utterance(words, reading if options["emotion"] else EmotionReading(), duration_s=1.5)
+        if not options["emotion"]:
+            return Utterance(words, duration_s=1.5)
+        return Utterance(words, reading, affect=fuse(reading, None), duration_s=1.5)
 
     def close(self) -> None:
         self.closed = True
@@ -163,6 +166,8 @@ async def test_a_spoken_turn_reaches_rasa_with_its_record_and_comes_back_with_th
     assert body["transcript"]["text"] == "where is my order"
     assert body["transcript"]["words"][0]["confidence"] == 0.9
     assert body["emotion"]["label"] == "anger"
+    assert (body["state"], body["strategy"]) == ("anger", "active_deescalation")
+    assert body["affect"]["state"] == "anger"
     assert body["no_speech"] is False
     assert body["messages"] == [{"text": "where is my order", "custom": {"speed": 1.0}}]
     assert body["timings_ms"]["total"] >= body["timings_ms"]["assistant"] >= 0
@@ -208,6 +213,30 @@ async def test_l16_comes_in_network_byte_order(serve: Serve) -> None:
     assert answer.status_code == 200
     heard = decode_raw(listener.asked[0]["data"], "pcm16", 16_000).samples
     assert np.abs(heard - TONE).max() < 1e-3
+
+
+class ReadingAgent(EchoAgent):
+    """Keeps each turn in its tracker, with what it read of the words in the entity."""
+
+    words = TextReading(EmotionReading("joy", 0.8, {"joy": 1.0}, 0.8, 0.6, 0.6, "text", "fake"), {"praise": 0.9})
+
+    async def handle_message(self, message: UserMessage) -> None:
+        await super().handle_message(message)
+        read = Utterance(Transcript(message.text), words=self.words, affect=fuse(None, self.words))
+        entity = {"entity": "emotion", "value": "joy", "record": read.to_metadata()}
+        tracker = self.tracker_store.init_tracker(message.sender_id)
+        tracker.update(UserUttered(message.text, parse_data={"text": message.text, "entities": [entity]}))
+        await self.tracker_store.save(tracker)
+
+
+async def test_a_typed_turn_is_answered_with_what_rasa_read(serve: Serve) -> None:
+    async with serve(channel(), ReadingAgent()) as http:
+        body = (await http.post("/webhook", json={"sender": "a", "message": "thank you"})).json()
+    assert body["transcript"]["text"] == "thank you"
+    assert body["words"]["emotion"]["label"] == "joy"
+    assert body["words"]["cues"] == {"praise": 0.9}
+    assert (body["emotion"]["source"], body["prosody"]) == ("none", None)
+    assert body["state"] == fuse(None, ReadingAgent.words).state
 
 
 async def test_typed_turns_carry_no_record_even_if_the_client_forges_one(serve: Serve) -> None:

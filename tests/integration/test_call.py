@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
-from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
+from emotionlayer_rasa.utterance import METADATA_KEY, AffectiveState, EmotionReading, Transcript, Utterance
 
 if TYPE_CHECKING:
     from conftest import Assistant
@@ -23,8 +23,7 @@ ANGRY = {
     METADATA_KEY: Utterance(
         Transcript(""),
         EmotionReading("anger", 0.9, {"anger": 0.9, "disgust": 0.1}, 0.15, 0.9, 0.85, "voice", "test"),
-        state="anger",
-        strategy="active_deescalation",
+        affect=AffectiveState("anger", "active_deescalation", 0.8, 0.15, 0.9, 0.85),
     ).to_metadata()
 }
 
@@ -48,8 +47,10 @@ def test_a_spoken_question_goes_the_whole_way(assistant: Assistant, data: Path) 
     assert "order" in heard["transcript"]["text"].lower()
     assert heard["transcript"]["words"]
     assert heard["prosody"]["pitch_hz"] > 50
-    assert set(heard["timings_ms"]) >= {"decode", "transcription", "emotion", "hearing", "assistant", "total"}
+    stages = {"decode", "transcription", "text", "emotion", "fusion", "hearing", "assistant", "total"}
+    assert set(heard["timings_ms"]) >= stages
     assert heard["emotion"]["source"] == "voice"
+    assert heard["words"]["emotion"]["source"] == "text"
     assert set(heard["emotion"]["scores"]) == set(EMOTIONS)
 
     (turn,) = assistant.turns("order")
@@ -57,11 +58,12 @@ def test_a_spoken_question_goes_the_whole_way(assistant: Assistant, data: Path) 
     assert turn["parse_data"]["intent"]["name"] == "order_status"
     assert entity(turn)["value"] == heard["emotion"]["label"]
     assert (entity(turn)["start"], entity(turn)["end"]) == (0, len(turn["text"]))
-    assert entity(turn)["arousal"] == heard["emotion"]["arousal"]
+    assert (entity(turn)["state"], entity(turn)["arousal"]) == (heard["state"], heard["affect"]["arousal"])
 
     slots = assistant.slots("order")
     assert slots["emotion"] == heard["emotion"]["label"]
-    assert slots["affective_state"] == heard["state"]
+    assert (slots["affective_state"], slots["response_strategy"]) == (heard["state"], heard["strategy"])
+    assert (slots["emotion_trend"], slots["emotional_profile"]) == ("steady", None)
     assert slots["order_number"] == "1042"
     assert slots["order_status"]
     assert assistant.actions("order") == ["action_look_up_order", "action_empathetic_reply"]
@@ -70,7 +72,7 @@ def test_a_spoken_question_goes_the_whole_way(assistant: Assistant, data: Path) 
     assert heard["messages"][-1]["custom"]["ssml"].startswith("<speak")
 
     record = json.dumps(turn["metadata"])
-    assert len(record) < 3000, "numbers and labels only"
+    assert len(record) < 4000, "numbers and labels only"
     assert "where is my" not in record.lower()
 
 
@@ -81,15 +83,92 @@ def test_the_first_message_tells_that_the_voice_is_analysed(assistant: Assistant
     assert "stop" in opening.lower() or "off" in opening.lower()
 
 
-def test_a_typed_turn_makes_the_slots_forget(assistant: Assistant, data: Path) -> None:
+def test_a_typed_turn_is_read_from_its_words_and_leaves_nothing_of_the_voice(
+    assistant: Assistant, data: Path
+) -> None:
     assistant.hear(data / "en_complaint.flac", "typed")
-    answer = assistant.say("thank you for your help", "typed")
-    assert answer["emotion"]["label"] == UNKNOWN
+    answer = assistant.say("thank you so much for your help that is wonderful", "typed")
+    assert answer["emotion"]["label"] == UNKNOWN, "no voice"
+    assert answer["words"]["emotion"]["label"] == "joy"
     assert answer["messages"][-1]["text"]
-    assert entity(assistant.turns("typed")[-1])["value"] == UNKNOWN
+    found = entity(assistant.turns("typed")[-1])
+    assert (found["value"], found["source"], found["state"]) == ("joy", "text", answer["state"])
     slots = assistant.slots("typed")
-    assert (slots["emotion"], slots["affective_state"], slots["valence"]) == (UNKNOWN, UNKNOWN, None)
+    assert (slots["emotion"], slots["affective_state"]) == ("joy", answer["state"])
+    assert slots["valence"] == answer["affect"]["valence"] > 0.5
+    assert slots["negative_streak"] == 0
     assert assistant.actions("typed") == ["action_empathetic_reply"]
+
+
+def test_a_button_makes_the_slots_forget(assistant: Assistant) -> None:
+    assistant.rest("i want to complain", "forgets", metadata=ANGRY)
+    assistant.say("/affirm", "forgets")
+    slots = assistant.slots("forgets")
+    assert (slots["emotion"], slots["affective_state"], slots["valence"]) == (UNKNOWN, UNKNOWN, None)
+    assert (slots["response_strategy"], slots["negative_streak"]) == ("direct_efficiency", 1)
+
+
+def test_plain_typed_words_offer_no_person(assistant: Assistant) -> None:
+    for number, text in enumerate(("where is my order 1234", "i want to complain", "i want my money back")):
+        assistant.rest(text, f"plain-{number}")
+        assert entity(assistant.turns(f"plain-{number}")[-1])["value"] in ("neutral", UNKNOWN)
+        assert "utter_offer_human" not in assistant.actions(f"plain-{number}")
+    assistant.rest("this is outrageous i am furious with you", "typed-anger")
+    assert assistant.slots("typed-anger")["emotion"] == "anger"
+    assert assistant.actions("typed-anger") == ["utter_offer_human"]
+
+
+def test_a_strategy_that_does_not_help_is_given_up(assistant: Assistant) -> None:
+    used = []
+    for _ in range(3):
+        assistant.rest("hello", "feedback", metadata=ANGRY)
+        used.append(assistant.slots("feedback")["response_strategy"])
+    assert used == ["active_deescalation", "active_deescalation", "rapid_resolution"]
+    assert assistant.slots("feedback")["negative_streak"] == 3
+
+
+def test_the_caller_is_remembered_over_sessions_if_that_is_wanted_and_forgotten_when_asked(
+    assistant: Assistant,
+) -> None:
+    def session(*texts: str) -> None:
+        assistant.say("/session_start", "profile")
+        for text in texts:
+            assistant.rest(text, "profile", metadata=ANGRY)
+
+    session("hello", "hello")
+    assert assistant.slots("profile")["emotional_profile"] is None
+
+    assistant.rest("please remember how i feel", "profile", metadata=ANGRY)
+    assert assistant.actions("profile") == ["action_set_emotion_memory"]
+    kept = assistant.slots("profile")["emotional_profile"]
+    assert kept["turns"] == 3
+    assert kept["strategies"]["active_deescalation"] == [0, 2]
+
+    session("hello")
+    slots = assistant.slots("profile")
+    assert slots["emotional_profile"]["turns"] == 4, "the new session goes on from the old one"
+    assert slots["negative_streak"] == 1, "the streak is of this session alone"
+    assistant.rest("hello", "profile", metadata=ANGRY)
+    assert assistant.slots("profile")["emotional_profile"]["strategies"]["active_deescalation"] == [0, 3]
+
+    assistant.rest("please forget how i feel", "profile", metadata=ANGRY)
+    slots = assistant.slots("profile")
+    assert (slots["emotional_profile"], slots["emotion_memory_consent"]) == (None, False)
+    assert slots["emotion"] == UNKNOWN
+    session("hello")
+    assert assistant.slots("profile")["emotional_profile"] is None
+    assert assistant.slots("profile")["negative_streak"] == 1
+
+
+def test_no_analysis_no_memory(assistant: Assistant) -> None:
+    assistant.rest("please remember how i feel", "withdrawn", metadata=ANGRY)
+    assert assistant.slots("withdrawn")["emotional_profile"]
+    assistant.rest("stop analysing my voice", "withdrawn")
+    slots = assistant.slots("withdrawn")
+    assert (slots["emotional_profile"], slots["emotion_memory_consent"]) == (None, False)
+    assistant.rest("i am furious", "withdrawn")
+    assert entity(assistant.turns("withdrawn")[-1])["source"] == "none"
+    assert assistant.slots("withdrawn")["emotion"] == UNKNOWN
 
 
 @pytest.mark.parametrize("actor", ["01", "02", "05"])
@@ -156,6 +235,7 @@ def test_the_analysis_can_be_switched_off_and_on(assistant: Assistant, data: Pat
     assert assistant.actions("consent") == ["action_set_emotion_consent"]
     assert assistant.slots("consent")["emotion_consent"] is False
     off = assistant.hear(data / "en_order.flac", "consent").json()
+    assert (off["words"], off["state"]) == (None, UNKNOWN)
     assert (off["emotion"]["label"], off["emotion"]["source"], off["prosody"]) == (UNKNOWN, "none", None)
     assert "order" in off["transcript"]["text"].lower()
     assert entity(assistant.turns("consent")[-1])["value"] == UNKNOWN

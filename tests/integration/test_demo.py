@@ -47,7 +47,9 @@ def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_p
         for part in (
             "heard",
             "voice",
+            "words",
             "confidence",
+            "state",
             "slots",
             "emotion=",
             "actions",

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+import spacy
 from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.resource import Resource
-from rasa.shared.core.events import ActionExecuted
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ActionExecuted, ConversationPaused, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.training_data.formats.rasa_yaml import RasaYAMLWriter
@@ -13,9 +16,11 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 import emotionlayer_rasa
-from emotionlayer_rasa.nlu import EmotionExtractor
+from emotionlayer_rasa.affect import fuse
+from emotionlayer_rasa.affect.memory import read_turns
+from emotionlayer_rasa.nlu import EmotionExtractor, emotion_extractor
 from emotionlayer_rasa.taxonomy import EMOTIONS
-from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
+from emotionlayer_rasa.utterance import METADATA_KEY, AffectiveState, EmotionReading, Transcript, Utterance
 
 TEXT = "where is my order 1042"
 
@@ -31,7 +36,8 @@ def extractor(**config: Any) -> EmotionExtractor:
 
 def metadata(label: str = "anger", confidence: float = 0.7) -> dict[str, Any]:
     reading = EmotionReading(label, confidence, {label: 1.0}, 0.2, 0.9, 0.8, "voice", "test")
-    utterance = Utterance(Transcript(TEXT), reading, state="anger", strategy="active_deescalation")
+    affect = AffectiveState("anger", "active_deescalation", 0.6, 0.3, 0.9, 0.8)
+    utterance = Utterance(Transcript(TEXT), reading, affect=affect)
     return {METADATA_KEY: utterance.to_metadata(), "page": "cart"}
 
 
@@ -56,7 +62,8 @@ def test_the_entity_says_what_was_heard(label: str) -> None:
         "start": 0,
         "end": len(TEXT),
         "confidence_entity": 0.7,
-        "valence": 0.2,
+        "source": "voice",
+        "valence": 0.3,
         "arousal": 0.9,
         "dominance": 0.8,
         "state": "anger",
@@ -78,11 +85,12 @@ def test_the_entity_says_what_was_heard(label: str) -> None:
         {METADATA_KEY: {"emotion": {"mood": "bad"}}},
     ],
 )
-def test_nothing_heard_is_unknown_on_every_turn(given: Any) -> None:
-    (processed,) = extractor().process([Message({"text": TEXT, "metadata": given})], conversation())
+def test_nothing_heard_and_nothing_read_is_unknown_on_every_turn(given: Any) -> None:
+    (processed,) = extractor(text=False).process([Message({"text": TEXT, "metadata": given})], conversation())
     entity = emotion(processed)
     assert (entity["value"], entity["confidence_entity"], entity["valence"]) == ("unknown", 0.0, None)
-    assert (entity["start"], entity["end"]) == (0, len(TEXT))
+    assert (entity["start"], entity["end"], entity["source"]) == (0, len(TEXT), "none")
+    assert "record" not in entity
 
 
 def test_other_entities_stay() -> None:
@@ -99,7 +107,7 @@ def test_outside_a_conversation_only_a_record_counts() -> None:
     extractor().process([typed, spoken], nobody)
     assert not typed.get("entities")
     assert emotion(spoken)["value"] == "anger"
-    extractor().process([typed])
+    extractor(text=False).process([typed])
     assert emotion(typed)["value"] == "unknown"
 
 
@@ -115,7 +123,14 @@ def test_min_confidence_makes_doubtful_readings_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("config", "named"),
-    [({"min_confidnce": 0.5}, "min_confidnce"), ({"min_confidence": 2}, "min_confidence"), ({"": 1}, "''")],
+    [
+        ({"min_confidnce": 0.5}, "min_confidnce"),
+        ({"min_confidence": 2}, "min_confidence"),
+        ({"min_text_confidence": -1}, "min_text_confidence"),
+        ({"text": "perhaps"}, "text"),
+        ({"language": "xx"}, "xx.*text: false"),
+        ({"": 1}, "''"),
+    ],
 )
 def test_wrong_keys_and_values_are_named(config: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidConfigException, match=named):
@@ -137,3 +152,122 @@ def test_the_entity_is_never_written_as_training_data() -> None:
 
 def test_the_short_path_is_the_component() -> None:
     assert emotionlayer_rasa.EmotionExtractor is EmotionExtractor
+
+
+# Typed words
+
+GLAD, FURIOUS = "thank you so much that is wonderful", "i am furious your service is terrible"
+
+
+def typed(text: str, tracker: DialogueStateTracker | None = None, **data: Any) -> dict[str, Any]:
+    (processed,) = extractor().process([Message({"text": text, **data})], tracker or conversation())
+    return emotion(processed)
+
+
+def test_typed_words_get_an_emotion_and_the_state_that_follows_from_it() -> None:
+    glad, furious = typed(GLAD), typed(FURIOUS)
+    assert (glad["value"], furious["value"]) == ("joy", "anger")
+    for entity in (glad, furious):
+        assert entity["source"] == "text"
+        assert entity["confidence_entity"] >= 0.5
+        assert all(0 <= entity[axis] <= 1 for axis in ("valence", "arousal", "dominance"))
+    assert glad["valence"] > 0.5 > furious["valence"]
+    assert furious["strategy"] == "active_deescalation"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "where is my order 1234",
+        "hello",
+        "no that is wrong",
+        "my order number is 1042",
+        "i would like to return an item",
+        "kids are talking by the door",
+        "what are your opening hours",
+        "i want to complain",
+        "i don't want that",
+        "i have not received my order",
+    ],
+)
+def test_a_plain_sentence_is_not_called_angry(text: str) -> None:
+    assert typed(text)["value"] in ("neutral", "unknown")
+
+
+def test_memory_finds_a_typed_turn_in_the_tracker() -> None:
+    entity = typed(FURIOUS)
+    tracker = conversation()
+    tracker.update(UserUttered(FURIOUS, entities=[entity], parse_data={"text": FURIOUS, "entities": [entity]}))
+    (turn,) = read_turns(json.loads(json.dumps([event.as_dict() for event in tracker.events])))
+    assert (turn.label, turn.utterance.affect.state) == ("anger", entity["state"])
+    assert turn.utterance.words is not None
+    assert turn.utterance.affect.confidence == pytest.approx(fuse(None, turn.utterance.words).confidence, abs=1e-3)
+    assert "terrible" not in json.dumps(entity)
+
+
+def test_the_document_of_spacy_nlp_is_used_and_names_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    create = emotion_extractor.create_text_reader
+    monkeypatch.setattr(
+        emotion_extractor, "create_text_reader", lambda language: asked.append(language) or create(language)
+    )
+    for language, text in (("en", GLAD), ("it", "grazie mille siete stati gentilissimi")):
+        doc = spacy.blank(language)(text)
+        assert typed(text, text_spacy_doc=doc)["source"] == "text"
+        assert asked[-1] == language
+    korean = typed("내 주문은 어디에 있나요", text_spacy_doc=spacy.blank("xx")("내 주문은 어디에 있나요"))
+    assert (korean["value"], korean["source"]) == ("unknown", "none")
+
+
+@pytest.mark.parametrize(
+    "event", [SlotSet("emotion_consent", False), SlotSet("escalated", True), ConversationPaused()]
+)
+def test_without_leave_no_words_are_read(event: Any) -> None:
+    domain = Domain.from_yaml(
+        """
+        slots:
+          emotion_consent: {type: bool, initial_value: true, mappings: [{type: custom}]}
+          escalated: {type: bool, initial_value: false, mappings: [{type: custom}]}
+        """
+    )
+    tracker = DialogueStateTracker("a", domain.slots)
+    tracker.update(ActionExecuted("action_listen"))
+    assert typed(FURIOUS, tracker)["value"] == "anger"
+    tracker.update(event)
+    refused = typed(FURIOUS, tracker)
+    assert (refused["value"], refused["state"], refused["valence"]) == ("unknown", "unknown", None)
+    assert "record" not in refused
+
+
+def test_consent_can_be_asked_for_first() -> None:
+    domain = Domain.from_yaml(
+        "slots: {emotion_consent: {type: bool, initial_value: false, mappings: [{type: custom}]}}"
+    )
+    tracker = DialogueStateTracker("a", domain.slots)
+    tracker.update(ActionExecuted("action_listen"))
+    assert typed(FURIOUS, tracker)["source"] == "none"
+
+
+def test_a_voice_is_not_read_again_from_its_words() -> None:
+    message = Message({"text": FURIOUS, "metadata": metadata("joy")})
+    extractor().process([message], conversation())
+    assert (emotion(message)["value"], emotion(message)["source"]) == ("joy", "voice")
+
+
+def test_doubtful_words_are_unknown_and_stay_in_the_record() -> None:
+    message = Message({"text": FURIOUS})
+    extractor(min_text_confidence=1.0).process([message], conversation())
+    entity = emotion(message)
+    assert entity["value"] == "unknown"
+    assert entity["record"]["words"]["emotion"]["label"] == "anger"
+
+
+def test_a_reader_that_fails_loses_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    component = extractor()
+
+    def out_of_order(language: str) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(emotion_extractor, "create_text_reader", out_of_order)
+    (processed,) = component.process([Message({"text": FURIOUS})], conversation())
+    assert emotion(processed)["value"] == "unknown"

@@ -17,7 +17,7 @@ from emotionlayer_rasa.response import LLMClient, LLMSettings, ReplyComposer, ch
 from emotionlayer_rasa.response import llm_server as module
 from emotionlayer_rasa.response.llm_server import llm_server, local_llm_available
 from emotionlayer_rasa.taxonomy import STRATEGIES
-from emotionlayer_rasa.utterance import EmotionReading, Transcript, Utterance
+from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance
 
 SLOTS = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,11 @@ def test_smollm2_answers_and_what_is_said_passes_the_check(base_url: str) -> Non
         sources = []
         for strategy in STRATEGIES:
             reading = EmotionReading("anger", 0.8, {"anger": 0.8}, 0.2, 0.8, 0.8, "voice", "m")
-            utterance = Utterance(Transcript("where is my order"), reading, None, "anger", strategy)
+            utterance = Utterance(
+                Transcript("where is my order"),
+                reading,
+                affect=AffectiveState("anger", strategy, 0.9, 0.2, 0.85, 0.8),
+            )
             reply = await composer.reply(utterance, "order_status", SLOTS)
             assert check_reply(reply.text, strategy, "en", facts=SLOTS) == ()
             assert "1042" in reply.text

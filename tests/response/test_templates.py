@@ -27,6 +27,8 @@ INTENTS = [
     "inform",
     "stop_emotion_analysis",
     "start_emotion_analysis",
+    "allow_emotion_memory",
+    "erase_emotion_memory",
     "out_of_scope",
     "nlu_fallback",
 ]
@@ -108,6 +110,7 @@ def test_consent_and_handoff_are_verbatim() -> None:
     for language in languages():
         verbatim = {name for name, situation in replies(language).situations.items() if situation.verbatim}
         assert verbatim >= {"disclosure", "ask_human", "stop_emotion_analysis", "start_emotion_analysis"}
+        assert verbatim >= {"allow_emotion_memory", "erase_emotion_memory"}
 
 
 def test_a_misspelt_key_is_named() -> None:
