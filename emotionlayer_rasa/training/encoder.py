@@ -7,7 +7,7 @@ other implementation of the front end exists that could differ from it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 import pydantic
@@ -114,7 +114,7 @@ class WaveformLayers(nn.Module):
         config = AutoConfig.from_pretrained(path)
         config._attn_implementation = "eager"
         self.model = AutoModel.from_pretrained(path, config=config).float().eval()
-        self.model.encoder.layers = self.model.encoder.layers[:layers]
+        self.layers = self.model.encoder.layers = self.model.encoder.layers[:layers]
         self.dimension: int = config.hidden_size
         self.requires_grad_(False)
 
@@ -161,13 +161,20 @@ class EncoderSettings(Settings):
 
     Attributes:
         model: a folder or hub id of a Whisper, wav2vec 2.0, HuBERT or WavLM encoder.
+        hub: the hub id that takes its place where ``model`` is a folder that is not there.
         first_layer, last_layer: layers whose activations are pooled, both included; 0 is the embedding. Later
             layers are cut off.
     """
 
     model: str
+    hub: Optional[str] = None
     first_layer: pydantic.NonNegativeInt = 1
     last_layer: pydantic.PositiveInt = 4
+
+    @property
+    def source(self) -> str:
+        """What ``transformers`` is to load."""
+        return self.hub if self.hub and not Path(self.model).exists() else self.model
 
 
 class PooledEncoder(nn.Module):
@@ -183,21 +190,23 @@ class PooledEncoder(nn.Module):
         self.log_mel = LogMel()
         self.pooling = Pooling()
         self.encoders = nn.ModuleList(
-            WhisperLayers(chosen.model, chosen.last_layer, max_seconds)
-            if AutoConfig.from_pretrained(chosen.model).model_type == "whisper"
-            else WaveformLayers(chosen.model, chosen.last_layer)
+            WhisperLayers(chosen.source, chosen.last_layer, max_seconds)
+            if AutoConfig.from_pretrained(chosen.source).model_type == "whisper"
+            else WaveformLayers(chosen.source, chosen.last_layer)
             for chosen in encoders
         )
         self.first = [chosen.first_layer for chosen in encoders]
-        self.blocks = [
-            encoder.dimension
-            for encoder, chosen in zip(self.encoders, encoders, strict=True)
-            for _ in range((chosen.last_layer + 1 - chosen.first_layer) * Pooling.STATISTICS)
-        ]
-        """Lengths of the parts of the vector: each is one statistic of one layer."""
+
+    @property
+    def size(self) -> int:
+        """Length of the vector: encoders times layers times statistics times units."""
+        return sum(
+            (len(encoder.layers) + 1 - first) * Pooling.STATISTICS * encoder.dimension
+            for encoder, first in zip(self.encoders, self.first, strict=True)
+        )
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
-        """Waveform (1, n), n >= 400, to (1, sum of blocks). The mean of the samples is taken out first."""
+        """Waveform (1, n), n >= 400, to (1, size). The mean of the samples is taken out first."""
         waveform = waveform - waveform.mean()
         log_mel = self.log_mel(waveform)
         return torch.cat(

@@ -118,15 +118,16 @@ def train(
     """
     settings = read_config(config or DEFAULT_CONFIG)
     console = Console(stderr=True)
-    clips = _clips(settings, corpora or {})
-    clips = filter_by_agreement(clips, agreement, ambiguous)
+    if settings.affect_features and not settings.affect_features.exists():
+        console.print(f"no ratings in {settings.affect_features}: training on the emotions' means alone")
+        settings = settings.copy(update={"affect_features": None})
+    clips = filter_by_agreement(_clips(settings, corpora or {}), agreement, ambiguous)
     encoder = PooledEncoder(settings.encoders, settings.window_s)
     store = _store(encoder, settings)
     material = Material(
         clips,
         [_view(store, clips, settings, index) for index in range(settings.views)],
         _targets(clips, settings, opinion := _opinion(clips, settings)),
-        encoder.blocks,
         settings,
     )
     fold = speaker_folds(clips, settings.folds, settings.seed)
@@ -189,14 +190,12 @@ class Material:
         clips: the labelled recordings.
         views: activations of the clips, then of sounds without speech, as they are and augmented.
         targets: of both.
-        blocks: see :attr:`emotionlayer_rasa.training.encoder.PooledEncoder.blocks`.
         settings: of the training.
     """
 
     clips: Sequence[Clip]
     views: Sequence[Activations]
     targets: Targets
-    blocks: Sequence[int]
     settings: TrainingSettings
 
     @property
@@ -208,16 +207,16 @@ class Material:
         """A head trained on the clips and sounds where ``learn`` (bool, (count,)) is true, or the cached one."""
         targets = Targets(self.targets.emotion[learn], self.targets.vad[learn], self.targets.weight[learn])
         settings = self.settings
-        digest = hashlib.sha256(f"{settings.head.json()} {settings.seed} {list(self.blocks)}".encode())
+        digest = hashlib.sha256(f"{settings.head.json()} {settings.seed}".encode())
         for part in (targets.emotion, targets.vad, targets.weight, *(view.prosody[learn] for view in self.views)):
             digest.update(part.tobytes())
         path = settings.cache / f"head-{digest.hexdigest()[:16]}.pt"
         chosen = [view[learn] for view in self.views]
         if path.exists():
-            head = Head(chosen[0], self.blocks, settings.head)
+            head = Head(chosen[0], settings.head)
             head.load_state_dict(torch.load(path, weights_only=True))
             return head.eval()
-        head = train_head(chosen, targets, self.blocks, settings.head, settings.seed)
+        head = train_head(chosen, targets, settings.head, settings.seed)
         partial = path.with_suffix(".partial")
         torch.save(head.state_dict(), partial)
         partial.replace(path)

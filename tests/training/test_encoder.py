@@ -85,18 +85,24 @@ def assert_export_matches(encoder, path):
         got = session.run(None, {"waveform": samples})[0]
         with torch.inference_mode():
             wanted = encoder(torch.from_numpy(samples)).numpy()
-        assert got.shape == (1, sum(encoder.blocks))
+        assert got.shape == (1, encoder.size)
         assert np.abs(got - wanted).max() < 0.05 * np.abs(wanted).max()
 
 
 def test_exported_encoders_match_torch_at_any_length(tiny_whisper, tmp_path):
     settings = [EncoderSettings(model=str(tiny_whisper), first_layer=first, last_layer=2) for first in (1, 2)]
     encoder = PooledEncoder(settings)
-    assert encoder.blocks == [32] * 12
+    assert encoder.size == 32 * 4 * (2 + 1)
     assert_export_matches(encoder, tmp_path / "encoder.onnx")
 
 
 def test_encoders_of_waveforms_can_take_whispers_place(waveform_encoder, tmp_path):
     encoder = PooledEncoder([EncoderSettings(model=str(waveform_encoder), first_layer=1, last_layer=1)])
-    assert encoder.blocks == [32] * 4
+    assert encoder.size == 32 * 4
     assert_export_matches(encoder, tmp_path / "encoder.onnx")
+
+
+def test_the_hub_stands_in_for_a_folder_that_is_not_there(tmp_path):
+    assert EncoderSettings(model=str(tmp_path), hub="openai/whisper-base").source == str(tmp_path)
+    assert EncoderSettings(model=str(tmp_path / "none"), hub="openai/whisper-base").source == "openai/whisper-base"
+    assert EncoderSettings(model="openai/whisper-tiny").source == "openai/whisper-tiny"

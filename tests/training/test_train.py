@@ -171,7 +171,11 @@ def test_ambiguous_clips_are_dropped_or_trained_on_their_votes(corpus):
 
 def test_corpora_named_on_the_command_line_take_the_place_of_the_manifest(corpus, tmp_path):
     values = yaml.safe_load((corpus / "config.yml").read_text())
-    (tmp_path / "config.yml").write_text(yaml.safe_dump(values | {"manifest": str(tmp_path / "absent.csv")}))
+    (tmp_path / "config.yml").write_text(
+        yaml.safe_dump(
+            values | {"manifest": str(tmp_path / "absent.csv"), "affect_features": str(tmp_path / "none")}
+        )
+    )
     options = ["--config", str(tmp_path / "config.yml"), "--out", str(tmp_path / "out")]
     wrong = CliRunner().invoke(main, ["train", *options, "--corpus", "shared"])
     assert "NAME=PATH" in wrong.output
@@ -179,7 +183,10 @@ def test_corpora_named_on_the_command_line_take_the_place_of_the_manifest(corpus
     assert "'nobodys' is no known corpus" in unknown.output
     result = CliRunner().invoke(main, ["train", *options, "--corpus", f"shared={corpus}", "--agreement", "0.5"])
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "out" / "tiny.json").read_text())["training"]["clips"] == 32
+    description = json.loads((tmp_path / "out" / "tiny.json").read_text())
+    assert description["training"]["clips"] == 32
+    assert "no ratings" in result.output
+    assert "teacher" not in description["figures"]
 
 
 def test_nobody_speaks_in_two_folds(corpus):
