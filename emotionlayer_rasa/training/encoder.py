@@ -7,7 +7,7 @@ other implementation of the front end exists that could differ from it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Sequence
 
 import numpy as np
 import pydantic
@@ -167,7 +167,7 @@ class EncoderSettings(Settings):
     """
 
     model: str
-    hub: Optional[str] = None
+    hub: str | None = None
     first_layer: pydantic.NonNegativeInt = 1
     last_layer: pydantic.PositiveInt = 4
 
