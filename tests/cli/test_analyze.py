@@ -7,10 +7,10 @@ import soundfile
 from click.testing import CliRunner
 
 from emotionlayer_rasa.cli import main
-from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, UNKNOWN
 
 KEYS = ["path", "transcript", "emotion", "confidence", "scores", "valence", "arousal", "dominance"]
-KEYS += ["prosody", "model", "timings_ms"]
+KEYS += ["words", "affect", "prosody", "model", "timings_ms"]
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def test_one_object_a_file_and_one_line_a_bad_file(folder: Path) -> None:
         assert row["emotion"] in (*EMOTIONS, UNKNOWN)
         assert sum(row["scores"].values()) == pytest.approx(1, abs=1e-3)
         assert all(0 <= row[axis] <= 1 for axis in ("valence", "arousal", "dominance", "confidence"))
+        assert row["words"]["emotion"]["source"] == "text"
+        assert row["affect"]["state"] in (*STATES, UNKNOWN)
         assert row["prosody"]["pitch_hz"] > 50
         assert row["prosody"]["word_rate"] > 0
         assert row["model"]["transcription"] == "whisper/tiny.en"

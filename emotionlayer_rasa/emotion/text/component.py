@@ -26,14 +26,14 @@ VAD_SPREAD = 0.15
 
 CUE_LOGITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "urgency": {"fear": 0.8, "neutral": -0.5},
-        "danger": {"fear": 3.0, "neutral": -1.5},
+        "urgency": {"fear": 0.8, "joy": -0.5, "neutral": -0.5},
+        "danger": {"fear": 3.0, "joy": -1.5, "neutral": -1.5},
         "sarcasm": {"disgust": 1.5, "anger": 1.5, "joy": -3.0},
-        "doubt": {"fear": 1.0},
-        "resignation": {"sadness": 2.0, "neutral": -0.5},
-        "complaint": {"anger": 1.5, "sadness": 0.8, "joy": -1.5, "neutral": -0.5},
+        "doubt": {"fear": 1.0, "anger": -0.8, "joy": -0.5},
+        "resignation": {"sadness": 2.0, "joy": -2.0, "neutral": -0.8},
+        "complaint": {"anger": 1.5, "sadness": 0.8, "joy": -1.5, "neutral": -0.8},
         "praise": {"joy": 2.5, "neutral": -0.5},
-        "question": {"neutral": 1.5},
+        "question": {"neutral": 2.5, "surprise": -1.0},
         "hostility": {"anger": 3.0, "joy": -1.0, "neutral": -1.5},
     }
 )

@@ -142,7 +142,7 @@ def _italian(settings: TextTraining, english: TextEmotion, encoder: TextEncoder)
         **english.description,
         "name": f"emotionlayer-text-it-{VERSION}",
         "model": "ngrams",
-        "lexicon": 3.0,
+        "lexicon": 4.0,
     }
     component.description["figures"] = measure(component, settings.data, "test")
     log.info("text.trained", language="it", **component.description["figures"])
