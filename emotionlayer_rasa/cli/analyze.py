@@ -139,15 +139,13 @@ def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
     table.add_column("file", overflow="fold", min_width=12)
     table.add_column("emotion", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    for name in ("conf.", "V", "A", "D", "Hz", "dB", "ms"):
+    for name in ("conf.", "V", "A", "D", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     if transcript:
         table.add_column("words", overflow="fold", min_width=12)
     for row in rows:
-        prosody = row["prosody"] or {}
         cells = [row["path"], row["emotion"], row["affect"]["state"], _cell(row["confidence"], 2)]
         cells += [_cell(row[axis], 2) for axis in ("valence", "arousal", "dominance")]
-        cells += [_cell(prosody.get("pitch_hz"), 0), _cell(prosody.get("energy_db"), 1)]
         cells.append(_cell(row["timings_ms"].get("hearing"), 0))
         table.add_row(*cells, *([row["transcript"]] if transcript else []))
     Console().print(table)
