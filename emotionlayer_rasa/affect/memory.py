@@ -225,8 +225,8 @@ class AffectiveMemory:
 def read_turns(events: Iterable[Mapping[str, Any]]) -> tuple[Turn, ...]:
     """The caller's turns of this session, oldest first, at most the last hundred.
 
-    A session begins with ``session_started`` or ``restart``. Turns before the caller withdrew ``emotion_consent``
-    or ``emotion_memory_consent`` are forgotten.
+    A session begins with ``session_started`` or ``restart``; a message that was taken back (``rewind``) is no
+    turn. Turns before the caller withdrew ``emotion_consent`` or ``emotion_memory_consent`` are forgotten.
 
     Args:
         events: tracker events as JSON (``Event.as_dict()`` in Rasa, ``tracker.events`` in rasa-sdk).
@@ -235,6 +235,8 @@ def read_turns(events: Iterable[Mapping[str, Any]]) -> tuple[Turn, ...]:
     for event in events:
         if _begins_anew(event):
             turns = []
+        elif event.get("event") == "rewind":  # Rasa takes the last message back
+            turns = turns[:-1]
         elif event.get("event") == "user":
             utterance = Utterance.from_event(event)
             label = (emotion_entity(event) or {}).get("value")

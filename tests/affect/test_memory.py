@@ -141,6 +141,21 @@ def test_the_memory_of_a_real_tracker() -> None:
     assert (memory.negative_streak, memory.last_strategy, memory.helped) == (2, "active_deescalation", False)
 
 
+def test_edited_and_replayed_trackers_give_the_same_answer_on_any_server() -> None:
+    said = [SESSION]
+    for place, state in enumerate(("anger", "frustration", "neutral"), start=1):
+        said += [user(heard(state), time=place), slot("response_strategy", "active_deescalation")]
+    memory = remember(read_turns(said)).summary()
+    taken_back = [*said, user(heard("anger"), time=9), slot("response_strategy", "rapid_resolution")]
+    assert remember(read_turns(taken_back)).summary() != memory
+    assert remember(read_turns([*taken_back, {"event": "rewind", "timestamp": 10.0}])).summary() == memory
+    assert remember(read_turns([user(heard("urgency")), {"event": "restart"}, *said])).summary() == memory
+    button = remember(read_turns([*said, user(text="/affirm", time=9)]))
+    assert (button.current.state, button.trend) == (UNKNOWN, memory["trend"])
+    replayed = DialogueStateTracker.from_dict("another server", json.loads(json.dumps(said)))
+    assert remember(read_turns([event.as_dict() for event in replayed.events])).summary() == memory
+
+
 def test_any_events_are_survived() -> None:
     odd: list[dict[str, Any]] = [
         {},
