@@ -73,6 +73,15 @@ def test_a_long_text_is_read():
     assert create_text_reader("en").read("this is fine " * 500).emotion.scores
 
 
+def test_only_the_first_thousand_characters_are_read():
+    reader = create_text_reader("en")
+    start = "it does not work at all. " * 40
+    assert len(start) == 1000
+    assert reader.read(start + "thank you, perfect! " * 5_000) == reader.read(start)
+    assert reader.read_doc(spacy.blank("en")(start + "thank you, perfect!")) == reader.read(start)
+    assert reader.read("!" * 50_000).emotion.label == UNKNOWN
+
+
 def test_docs_of_other_pipelines_are_reused():
     reader = create_text_reader("en")
     doc = spacy.load("emotionlayer_rasa/languages/en/spacy")("my card was stolen please hurry")

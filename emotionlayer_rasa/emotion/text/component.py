@@ -21,6 +21,9 @@ from emotionlayer_rasa.utterance import CUES, EmotionReading, TextReading
 COMPONENT = "emotionlayer_text"
 EXTENSION = "text_reading"
 
+MAX_CHARACTERS = 1_000
+"""Longer texts are cut: a minute of speech is shorter, and Rasa's event loop waits while a typed one is read."""
+
 VAD_SPREAD = 0.15
 """Share of the scale 0..1 that one standard deviation of the ratings takes."""
 
@@ -93,7 +96,8 @@ class TextEmotion:
         return doc
 
     def read(self, text: str) -> TextReading:
-        """Emotion and cues of a text; the emotion is unknown where there is no word."""
+        """Emotion and cues of the first thousand characters; the emotion is unknown where there is no word."""
+        text = text[:MAX_CHARACTERS]
         if not any(mark.isalnum() for mark in text):
             return TextReading(EmotionReading(source="text", model=self._name), dict.fromkeys(CUES, 0.0))
         cues = self._cues.cues(text)

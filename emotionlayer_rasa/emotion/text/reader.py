@@ -9,7 +9,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from emotionlayer_rasa.emotion.text.component import COMPONENT, EXTENSION, TextEmotion
+from emotionlayer_rasa.emotion.text.component import COMPONENT, EXTENSION, MAX_CHARACTERS, TextEmotion
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.utterance import TextReading
 
@@ -37,7 +37,8 @@ class TextReader:
 
     def read(self, text: str) -> TextReading:
         """What a text says; case, punctuation and accents may be missing, as in a transcript."""
-        reading: TextReading = getattr(self._pipeline(text)._, EXTENSION)
+        # Cut here as well: spaCy's tokenizer takes minutes for fifty thousand exclamation marks.
+        reading: TextReading = getattr(self._pipeline(text[:MAX_CHARACTERS])._, EXTENSION)
         return reading
 
     def read_doc(self, doc: Doc) -> TextReading:
