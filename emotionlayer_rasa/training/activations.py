@@ -20,6 +20,7 @@ from rich.progress import track
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, Waveform, load_audio
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
+from emotionlayer_rasa.emotion.silence import without_silence
 from emotionlayer_rasa.evaluation import Clip
 from emotionlayer_rasa.training.augmentation import random_view
 
@@ -86,7 +87,8 @@ class ActivationStore:
 
     def compute(self, load: Callable[[int], np.ndarray], count: int, name: str, key: Sequence[str]) -> Activations:
         """Activations of the waveforms ``load(0)`` to ``load(count - 1)``, cached under ``name`` and ``key``."""
-        digest = hashlib.sha256("\n".join([self._encoder_id, str(self._max_samples), *key]).encode()).hexdigest()
+        how = [self._encoder_id, str(self._max_samples), "without silence"]
+        digest = hashlib.sha256("\n".join([*how, *key]).encode()).hexdigest()
         path = self._folder / f"{name}-{digest[:16]}.npz"
         if not path.exists():
             with ThreadPoolExecutor(self._workers) as pool:
@@ -106,9 +108,9 @@ class ActivationStore:
             return Activations(stored["pooled"].astype(np.float32), stored["prosody"])
 
     def _one(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        samples = samples[: self._max_samples]
-        prosody = prosody_vector(measure_prosody(Waveform(samples)))
-        return self._session.run(None, {"waveform": samples[None]})[0][0], prosody
+        prosody = prosody_vector(measure_prosody(Waveform(samples[: self._max_samples])))
+        heard = without_silence(samples)[: self._max_samples]
+        return self._session.run(None, {"waveform": heard[None]})[0][0], prosody
 
 
 def read_samples(path: Path) -> np.ndarray:

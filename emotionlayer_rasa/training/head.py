@@ -25,7 +25,7 @@ class HeadSettings(Settings):
 
     Attributes:
         members: networks for the emotions whose probabilities are averaged; they differ by their seed.
-        hidden: units of the hidden layer of each.
+        hidden, affect_hidden: units of the hidden layer of each, and of the network for valence-arousal-dominance.
         input_dropout, hidden_dropout: share of values set to zero in training.
         learning_rate, weight_decay: of AdamW; the rate rises for a tenth of the steps and falls to zero.
         epochs, batch: passes over all views, and clips a step.
@@ -34,6 +34,7 @@ class HeadSettings(Settings):
 
     members: int = 3
     hidden: int = 128
+    affect_hidden: int = 64
     input_dropout: float = 0.5
     hidden_dropout: float = 0.5
     learning_rate: float = 5e-4
@@ -49,26 +50,33 @@ class Targets:
 
     Attributes:
         emotion: float32 (n, 8), probability of each class.
+        possible: float32 (n, 8), 1 for the classes that the clip's corpus labels, else 0. That a corpus has no
+            surprise says nothing about how surprise sounds, so the others are left out of the loss.
         vad: float32 (n, 3), 0..1.
         weight: float32 (n,), importance of each clip.
     """
 
     emotion: np.ndarray
+    possible: np.ndarray
     vad: np.ndarray
     weight: np.ndarray
+
+    def __getitem__(self, chosen: np.ndarray) -> Targets:
+        """The chosen clips: a boolean mask or indices."""
+        return Targets(self.emotion[chosen], self.possible[chosen], self.vad[chosen], self.weight[chosen])
 
 
 class Perceptron(nn.Module):
     """One hidden layer: standardised input (n, size) to (n, outputs)."""
 
-    def __init__(self, size: int, outputs: int, settings: HeadSettings) -> None:
+    def __init__(self, size: int, hidden: int, outputs: int, settings: HeadSettings) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Dropout(settings.input_dropout),
-            nn.Linear(size, settings.hidden),
+            nn.Linear(size, hidden),
             nn.GELU(),
             nn.Dropout(settings.hidden_dropout),
-            nn.Linear(settings.hidden, outputs),
+            nn.Linear(hidden, outputs),
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -96,8 +104,10 @@ class Head(nn.Module):
             self.register_buffer(f"{name}_mean", torch.tensor(mean, dtype=torch.float32))
             self.register_buffer(f"{name}_scale", torch.tensor(1.0 / (deviation + 1e-3), dtype=torch.float32))
         size = reference.pooled.shape[1] + reference.prosody.shape[1]
-        self.members = nn.ModuleList(Perceptron(size, CLASSES, settings) for _ in range(settings.members))
-        self.affect = Perceptron(size, 3, settings)
+        self.members = nn.ModuleList(
+            Perceptron(size, settings.hidden, CLASSES, settings) for _ in range(settings.members)
+        )
+        self.affect = Perceptron(size, settings.affect_hidden, 3, settings)
 
     def standardise(self, pooled: torch.Tensor, prosody: torch.Tensor) -> torch.Tensor:
         """(n, size) and (n, k) with NaN to (n, size + k); what was not measured becomes the mean."""
@@ -130,7 +140,8 @@ def train_head(views: Sequence[Activations], targets: Targets, settings: HeadSet
             [head.standardise(torch.from_numpy(v.pooled), torch.from_numpy(v.prosody)) for v in views]
         )
     weight = torch.from_numpy(targets.weight).repeat(len(views))
-    emotion, vad = (torch.from_numpy(wanted).repeat(len(views), 1) for wanted in (targets.emotion, targets.vad))
+    classes = np.concatenate([targets.emotion, targets.possible], axis=1)
+    emotion, vad = (torch.from_numpy(wanted).repeat(len(views), 1) for wanted in (classes, targets.vad))
     for place, member in enumerate(head.members):
         _train(member, _surprise, inputs, emotion, weight, settings, seed + 1000 * place)
     _train(head.affect, _discord, inputs, vad, weight, settings, seed + 1000 * len(head.members))
@@ -138,8 +149,10 @@ def train_head(views: Sequence[Activations], targets: Targets, settings: HeadSet
 
 
 def _surprise(output: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of logits (n, 8) with probabilities (n, 8), weighted (n,)."""
-    return (weight * nn.functional.cross_entropy(output, wanted, reduction="none")).mean()
+    """Cross-entropy of logits (n, 8) with probabilities and possible classes (n, 8 + 8), weighted (n,)."""
+    emotion, possible = wanted.chunk(2, dim=1)
+    logits = output.masked_fill(possible == 0, -1e4)
+    return (weight * nn.functional.cross_entropy(logits, emotion, reduction="none")).mean()
 
 
 def _discord(output: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,7 @@ from emotionlayer_rasa.training.activations import Activations, ActivationStore,
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 from emotionlayer_rasa.training.corpora import filter_by_agreement, load_corpus
 from emotionlayer_rasa.training.encoder import EncoderSettings, PooledEncoder
+from emotionlayer_rasa.training.export import BLOCK
 from emotionlayer_rasa.training.head import NO_SPEECH, Head, HeadSettings, Targets, apply_head, train_head
 from emotionlayer_rasa.training.network import Network, export_encoder, export_network, largest_difference
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
@@ -205,10 +206,11 @@ class Material:
 
     def head(self, learn: np.ndarray) -> Head:
         """A head trained on the clips and sounds where ``learn`` (bool, (count,)) is true, or the cached one."""
-        targets = Targets(self.targets.emotion[learn], self.targets.vad[learn], self.targets.weight[learn])
+        targets = self.targets[learn]
         settings = self.settings
         digest = hashlib.sha256(f"{settings.head.json()} {settings.seed}".encode())
-        for part in (targets.emotion, targets.vad, targets.weight, *(view.prosody[learn] for view in self.views)):
+        known = (targets.emotion, targets.possible, targets.vad, targets.weight)
+        for part in (*known, *(view.pooled[learn, 0] for view in self.views)):
             digest.update(part.tobytes())
         path = settings.cache / f"head-{digest.hexdigest()[:16]}.pt"
         chosen = [view[learn] for view in self.views]
@@ -244,7 +246,7 @@ def _store(encoder: PooledEncoder, settings: TrainingSettings) -> ActivationStor
     for name, tensor in sorted(encoder.state_dict().items()):
         weights.update(name.encode() + tensor.numpy().tobytes())
     layers = "-".join(f"{chosen.first_layer}.{chosen.last_layer}" for chosen in settings.encoders)
-    path = settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}.onnx"
+    path = settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}-blocks{BLOCK}.onnx"
     if not path.exists():
         partial = path.with_suffix(".partial")  # an interruption must not leave half a file to be trusted
         export_encoder(encoder, partial)
@@ -275,8 +277,14 @@ def _targets(clips: Sequence[Clip], settings: TrainingSettings, opinion: np.ndar
     emotion = np.zeros((len(clips) + sounds, NO_SPEECH + 1), dtype=np.float32)
     emotion[: len(clips), :NO_SPEECH] = [clip.target() for clip in clips]
     emotion[len(clips) :, NO_SPEECH] = 1.0
+    possible = np.ones_like(emotion)
+    corpus = np.array([clip.corpus for clip in clips])
+    for name in set(corpus):
+        of_corpus = np.flatnonzero(corpus == name)
+        possible[of_corpus, :NO_SPEECH] = emotion[of_corpus, :NO_SPEECH].max(axis=0) > 0
     return Targets(
         emotion=emotion,
+        possible=possible,
         vad=np.concatenate([vad_targets(clips, opinion), np.full((sounds, 3), 0.5, dtype=np.float32)]),
         weight=np.concatenate([weight / weight.mean(), np.ones(sounds)]).astype(np.float32),
     )
