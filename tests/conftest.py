@@ -30,6 +30,7 @@ MODEL_INPUTS = [
     "data/*.yml",
     "emotionlayer_rasa/__init__.py",
     "emotionlayer_rasa/nlu/*.py",
+    "emotionlayer_rasa/policies/*.py",
     "emotionlayer_rasa/consent.py",
     "emotionlayer_rasa/languages/en/spacy/**/*",
 ]
