@@ -110,17 +110,19 @@ class ResponseGenerator:
         faults = set(check_reply(text, strategy, language, draft=text))
         if "wrong_language" in faults:  # none of ours: neither an opener nor the prompt would fit
             return text, "original"
+        draft = with_opener(text, strategy, language, conversation.said, _recent(conversation), self._profile)
+        if set(check_reply(draft, strategy, language, draft=draft)) - faults:
+            draft = text
         if self._llm is not None:
-            facts = _facts(text, conversation.slots)
-            asked = rephrase_messages(conversation.utterance, text, strategy, language, conversation.memory)
+            asked = rephrase_messages(conversation.utterance, draft, strategy, language, conversation.memory)
             try:
                 wording = await self._llm.complete(asked)
                 reasons = check_reply(
                     wording,
                     strategy,
                     language,
-                    facts=facts,
-                    draft=text,
+                    facts=_facts(text, conversation.slots),
+                    draft=draft,
                     caller=conversation.utterance.transcript.text,
                     said=conversation.said,
                     instructions=instructions(asked),
@@ -130,10 +132,7 @@ class ResponseGenerator:
             if not reasons:
                 return wording, "llm"
             logger.info("nlg.rejected reasons=%s", ",".join(reasons))
-        opened = with_opener(text, strategy, language, conversation.said, _recent(conversation), self._profile)
-        if opened == text or set(check_reply(opened, strategy, language, draft=opened)) - faults:
-            return text, "original"
-        return opened, "opener"
+        return draft, "original" if draft == text else "opener"
 
 
 _TAKEN = frozenset({"utter_action", "filled_slots", "output_channel"})

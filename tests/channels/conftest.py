@@ -14,7 +14,7 @@ from emotionlayer_rasa.channels import VoiceInput
 from emotionlayer_rasa.cli.servers import free_port
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def optimised_once() -> Iterator[None]:
     """Sanic rewrites its own source for the first server of a process, and fails to do so for a second one."""
     rewrite, done = TouchUp.run, []
