@@ -61,7 +61,7 @@ MARKS_SCHEMA: Mapping[str, Any] = MappingProxyType(
 )
 """JSON schema of a judge's answer, for endpoints that can keep to one."""
 
-TONE_TARGETS: Mapping[str, tuple[float, float]] = MappingProxyType(
+EMPATHY_AIMS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "direct_efficiency": (0.48, 0.47),
         "active_deescalation": (0.36, 0.53),
@@ -285,14 +285,14 @@ def empathy_proxy(answer: Answer) -> float | None:
     """How near the reply's tone is to that of good replies of the expected strategy, 0..1.
 
     With d the Euclidean distance of the reply's valence and arousal, as our text reader reads them, from
-    :data:`TONE_TARGETS`: 1 for d up to .15, 0 from .5 on, linear between. 0 where the check finds a fault of tone.
+    :data:`EMPATHY_AIMS`: 1 for d up to .15, 0 from .5 on, linear between. 0 where the check finds a fault of tone.
     None where the reply's tone cannot be read. It sees the tone, not whether the caller was understood.
     """
     if _TONE_FAULTS & set(answer.faults):
         return 0.0
     if answer.valence is None or answer.arousal is None:
         return None
-    distance = math.dist((answer.valence, answer.arousal), TONE_TARGETS[answer.expected_strategy])
+    distance = math.dist((answer.valence, answer.arousal), EMPATHY_AIMS[answer.expected_strategy])
     return min(1.0, max(0.0, (_FAR - distance) / (_FAR - _NEAR)))
 
 

@@ -9,7 +9,7 @@ import pytest
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.evaluation.judge import (
     JUDGED,
-    TONE_TARGETS,
+    EMPATHY_AIMS,
     WEIGHTS,
     Answer,
     empathy_proxy,
@@ -35,7 +35,7 @@ def ssml(text: str) -> str:
 
 
 def answer(text: str = SAID, **changes: object) -> Answer:
-    valence, arousal = TONE_TARGETS["active_deescalation"]
+    valence, arousal = EMPATHY_AIMS["active_deescalation"]
     whole = Answer(
         model="m",
         scenario="s",
@@ -117,7 +117,7 @@ def test_ssml_must_hold_the_text() -> None:
 
 
 def test_empathy_falls_with_the_distance_of_tone() -> None:
-    valence, arousal = TONE_TARGETS["active_deescalation"]
+    valence, arousal = EMPATHY_AIMS["active_deescalation"]
     near = [empathy_proxy(answer(valence=valence + distance, arousal=arousal)) for distance in (0, 0.1, 0.3, 0.6)]
     assert near == [1, 1, pytest.approx(0.2 / 0.35), 0]
     assert empathy_proxy(answer(faults=("tone",))) == 0
@@ -139,7 +139,7 @@ def read_tone(case: dict) -> tuple[float, float]:
 def test_the_targets_are_the_tone_of_good_replies(strategy: str) -> None:
     tones = [read_tone(case) for case in cases("replies_good.jsonl") if case["strategy"] == strategy]
     valence, arousal = (fmean(values) for values in zip(*tones, strict=True))
-    assert TONE_TARGETS[strategy] == pytest.approx((valence, arousal), abs=0.03)
+    assert EMPATHY_AIMS[strategy] == pytest.approx((valence, arousal), abs=0.03)
 
 
 def test_the_empathy_proxy_tells_good_replies_from_a_wrong_tone() -> None:
