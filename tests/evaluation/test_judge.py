@@ -8,8 +8,8 @@ import pytest
 
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.evaluation.judge import (
-    JUDGED,
     EMPATHY_AIMS,
+    JUDGED,
     WEIGHTS,
     Answer,
     empathy_proxy,
