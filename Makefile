@@ -12,12 +12,12 @@ export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo test lint model clean
+.PHONY: demo test lint model clean programs
 
 demo: .venv/.demo models/assistant.tar.gz
 	@$(PY) -m emotionlayer_rasa.cli demo $(ARGS)
 
-test: .venv/.test
+test: .venv/.test programs
 	$(PY) -m pytest $(ARGS)
 
 lint: .venv/.test
@@ -49,6 +49,16 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 	@echo "Installing what the tests need (PyTorch too)"
 	@$(PIP) --editable '.[local-llm,whisper,train,teacher,dev]'
 	@touch $@
+
+# The page is tried in a real browser, and replies are spoken by a real voice: programs of the system, not of pip.
+programs:
+	@if ! command -v chromium >/dev/null || ! command -v espeak-ng >/dev/null; then \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+			|| { echo "The tests need chromium and espeak-ng: sudo apt-get install chromium espeak-ng" >&2; exit 1; }; \
+		echo "Installing chromium and espeak-ng"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium espeak-ng >/dev/null; \
+	fi
 
 clean:
 	rm -rf .venv models results demo-output .cache .rasa *.egg-info

@@ -4,6 +4,7 @@ The names a Rasa user writes into ``config.yml`` and ``credentials.yml`` are her
 the action server or ``emotionlayer analyze`` never import Rasa::
 
     emotionlayer_rasa.EmotionExtractor    NLU component, config.yml
+    emotionlayer_rasa.EscalationPolicy    policy, config.yml
     emotionlayer_rasa.VoiceInput          input channel, credentials.yml
 """
 
@@ -16,10 +17,11 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "EmotionExtractor": "emotionlayer_rasa.nlu.emotion_extractor",
+    "EscalationPolicy": "emotionlayer_rasa.policies.escalation",
     "VoiceInput": "emotionlayer_rasa.channels.voice",
 }
 
-__all__ = ["EmotionExtractor", "VoiceInput", "__version__"]
+__all__ = ["EmotionExtractor", "EscalationPolicy", "VoiceInput", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

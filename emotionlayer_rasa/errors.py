@@ -24,8 +24,18 @@
     ├── AssistantError            the Rasa assistant behind the voice channel cannot answer
     │   ├── AssistantNotReadyError
     │   └── AssistantTimeoutError
+    ├── CallError                 a live call had to be ended
+    │   ├── CallIdleError
+    │   ├── CallTakenOverError
+    │   ├── CallNotReadError
+    │   └── AgentVoiceError       sound of another party than the caller
     ├── LLMError                  the language model gave no usable answer
-    └── ServerError               a server of the demonstration did not start
+    ├── SpeechError               a text cannot be spoken; the conversation goes on in writing
+    │   ├── MissingProgramError   the speech program is not installed
+    │   └── SpeechTimeoutError
+    ├── ReplyLineError            a line of a file of replies cannot be read
+    ├── ConversationsError        a tracker store or a Rasa server does not give its conversations
+    └── ServerError               a server did not start
 
 Each message says what happened and what to do next; none holds a transcript, a prompt or audio.
 ``code`` is stable and machine readable: it is what the HTTP channel and ``emotionlayer analyze`` report.
@@ -171,13 +181,79 @@ class AssistantTimeoutError(AssistantError):
     code = "assistant.timeout"
 
 
+class CallError(EmotionLayerError):
+    """A live call had to be ended."""
+
+    code = "call"
+
+
+class CallIdleError(CallError):
+    """Nobody spoke or wrote for too long."""
+
+    code = "call.idle"
+
+
+class CallTakenOverError(CallError):
+    """The same sender has opened another call."""
+
+    code = "call.taken_over"
+
+
+class CallNotReadError(CallError):
+    """The client does not read what it is sent."""
+
+    code = "call.not_read"
+
+
+class AgentVoiceError(CallError):
+    """The call carries the sound of another party than the caller; only the caller's is heard."""
+
+    code = "call.agent_voice"
+
+
 class LLMError(EmotionLayerError):
     """The language model gave no usable answer."""
 
     code = "llm"
 
 
+class SpeechError(EmotionLayerError):
+    """A text cannot be spoken."""
+
+    code = "speech"
+
+
+class MissingProgramError(SpeechError):
+    """The speech program is not installed."""
+
+    code = "speech.missing_program"
+
+    def __init__(self, program: str, install: str) -> None:
+        super().__init__(f"The program '{program}' is not on PATH. Install it with: {install}")
+
+
+class SpeechTimeoutError(SpeechError):
+    """The speech program took too long."""
+
+    code = "speech.timeout"
+
+
+class ConversationsError(EmotionLayerError):
+    """A tracker store or a Rasa server does not give its conversations."""
+
+    code = "conversations"
+
+
 class ServerError(EmotionLayerError):
-    """A server of the demonstration did not start."""
+    """A server did not start."""
 
     code = "server"
+
+
+class ReplyLineError(EmotionLayerError):
+    """A line of a file of replies cannot be read."""
+
+    code = "reply_line"
+
+    def __init__(self, number: int, problem: str) -> None:
+        super().__init__(f"Line {number}: {problem}.")

@@ -1,4 +1,4 @@
-"""Hearing an utterance: words and emotion side by side, in a bounded pool of threads.
+"""Hearing recordings and calls: words and emotion side by side, in a bounded pool of threads.
 
 The only place of the package that owns threads. The models release Python's lock while they compute, so threads
 are enough, and an event loop that awaits :meth:`Listener.hear` stays free.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cached_property
 from threading import Lock
-from typing import Callable, TypeVar
+from typing import Callable, Sequence, TypeVar
 
 import pydantic
 import structlog
 
-from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, RawEncoding, Waveform, decode_audio, decode_raw
 from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
+from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.errors import BusyError, ConfigurationError
+from emotionlayer_rasa.live import Consent, LiveSession, LiveSettings, join
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
@@ -39,6 +39,7 @@ class ListenerSettings(Settings):
         transcription, emotion, limits: settings of the three engines.
         workers: utterances heard at the same time.
         waiting: utterances that may wait for a worker; one more is answered with :class:`BusyError`.
+        live: how calls are heard while they go on.
     """
 
     transcription: TranscriptionSettings = TranscriptionSettings()
@@ -46,10 +47,11 @@ class ListenerSettings(Settings):
     limits: AudioLimits = AudioLimits()
     workers: int = pydantic.Field(default=2, ge=1, le=64)
     waiting: int = pydantic.Field(default=4, ge=0, le=1024)
+    live: LiveSettings = LiveSettings()
 
 
 class Listener:
-    """Turns the bytes of a recording into an :class:`Utterance`. Models load at the first use, once.
+    """Turns the bytes of a recording or a call into :class:`Utterance`. Models load at the first use, once.
 
     Args:
         settings: engines, limits and the size of the pool.
@@ -61,7 +63,9 @@ class Listener:
         self._store = store or ModelStore()
         # Two threads a worker: one for the words, one for the emotion.
         self._pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener")
-        self._in_flight = 0
+        # Streams want short work done soon: they do not queue behind whole utterances.
+        self._stream_pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener-live")
+        self._in_flight = self._running = self._live = 0
         self._loading = Lock()
 
     @cached_property
@@ -84,6 +88,19 @@ class Listener:
         with self._loading:
             return self._loaded_recognizer
 
+    @property
+    def threshold(self) -> float:
+        """Confidence below which an emotion of the voice is ``unknown``."""
+        if self.settings.emotion.threshold is not None:
+            return self.settings.emotion.threshold
+        recognizer = self.recognizer
+        return recognizer.description.threshold if isinstance(recognizer, OnnxRecognizer) else 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether every worker has something to do."""
+        return self._running >= self.settings.workers
+
     async def warm_up(self, *, transcript: bool = True, emotion: bool = True) -> None:
         """Load the models now, off the event loop.
 
@@ -92,11 +109,12 @@ class Listener:
             MissingExtraError: an engine's package is not installed.
         """
         if transcript:
-            await self._run(lambda: self.transcriber)
+            await self.run(lambda: self.transcriber)
         if emotion:
-            await self._run(lambda: self.recognizer)
+            await self.run(lambda: self.recognizer)
         if transcript and emotion:
-            await self._run(self._read, Transcript("ready", language=self.settings.transcription.language), True)
+            ready = Transcript("ready", language=self.settings.transcription.language)
+            await self.run(self.read_words, ready, True)
 
     async def hear(
         self,
@@ -135,34 +153,71 @@ class Listener:
         self._in_flight += 1
         try:
             began = time.perf_counter()
-            waveform, decode_ms = await self._run(self._decode, data, encoding, sample_rate)
+            waveform, decode_ms = await self.run(self._decode, data, encoding, sample_rate)
             (said, transcription_ms, words, text_ms), (voice, prosody, emotion_ms) = await asyncio.gather(
-                self._run(self._understand, waveform, transcript, emotion),
-                self._run(self._feel, waveform, emotion),
+                self.run(self._understand, waveform, transcript, emotion),
+                self.run(self.read_voice, waveform, emotion),
             )
         finally:
             self._in_flight -= 1
-        if prosody and said.words and waveform.duration_s:
-            prosody = replace(prosody, word_rate=len(said.words) / waveform.duration_s)
-        heard = time.perf_counter()
-        affect = fuse(voice, words, prosody)
-        ended = time.perf_counter()
         timings = {
             "decode": decode_ms,
             "transcription": transcription_ms,
             "text": text_ms,
             "emotion": emotion_ms,
-            "fusion": 1000 * (ended - heard),
-            "hearing": 1000 * (ended - began),
         }
-        return Utterance(said, voice, words, prosody, affect, waveform.duration_s, timings)
+        return join(said, voice, words, prosody, waveform.duration_s, timings, began)
+
+    def live(
+        self,
+        *,
+        encoding: RawEncoding = "pcm16",
+        sample_rate: int = SAMPLE_RATE,
+        emotion: Consent = True,
+        grammar: Sequence[str] | None = None,
+    ) -> LiveSession:
+        """Hear a call while it goes on. Call it in a running event loop, and close the session.
+
+        Args:
+            encoding: of the raw samples, one channel.
+            sample_rate: Hz; 8000 on the telephone.
+            emotion: whether emotion may be analysed: False, or a function, plain or async, that is asked when an
+                utterance begins and again when it ends. Who cannot be asked (it raises) has not agreed.
+            grammar: phrases to listen for, where the engine can; None hears everything.
+
+        Raises:
+            BusyError: ``live.max_live`` sessions are open.
+            UnsupportedAudioError: the encoding or the rate is not supported.
+        """
+        if self._live >= self.settings.live.max_live:
+            raise BusyError(
+                f"{self._live} calls are heard already. Try again when one has ended, or raise 'max_live' under "
+                "'live'."
+            )
+
+        def ended() -> None:
+            self._live -= 1
+
+        session = LiveSession(self, self.settings.live, encoding, sample_rate, emotion, ended, grammar)
+        self._live += 1
+        return session
 
     def close(self) -> None:
-        """End the threads; utterances being heard are finished first."""
+        """End the threads; utterances being heard are finished first. Close live sessions before."""
+        self._stream_pool.shutdown()
         self._pool.shutdown()
 
-    async def _run(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+    async def run(self, function: Callable[..., T], *args: object) -> T:
+        """Call in a thread for whole utterances."""
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        finally:
+            self._running -= 1
+
+    async def run_stream(self, function: Callable[..., T], *args: object) -> T:
+        """Call in a thread for short work on streams."""
+        return await asyncio.get_running_loop().run_in_executor(self._stream_pool, function, *args)
 
     def _decode(self, data: bytes, encoding: RawEncoding | None, sample_rate: int) -> tuple[Waveform, float]:
         began = time.perf_counter()
@@ -176,7 +231,7 @@ class Listener:
         self, waveform: Waveform, transcript: bool, emotion: bool
     ) -> tuple[Transcript, float, TextReading | None, float]:
         said, transcription_ms = self._transcribe(waveform, transcript)
-        words, text_ms = self._read(said, emotion)
+        words, text_ms = self.read_words(said, emotion)
         return said, transcription_ms, words, text_ms
 
     def _transcribe(self, waveform: Waveform, wanted: bool) -> tuple[Transcript, float]:
@@ -186,7 +241,8 @@ class Listener:
         began = time.perf_counter()
         return transcriber.transcribe(waveform), 1000 * (time.perf_counter() - began)
 
-    def _read(self, said: Transcript, wanted: bool) -> tuple[TextReading | None, float]:
+    def read_words(self, said: Transcript, wanted: bool) -> tuple[TextReading | None, float]:
+        """What the words say, and the milliseconds it took; None where nothing reads them."""
         if not wanted or not said.text:
             return None, 0.0
         words = None
@@ -199,7 +255,8 @@ class Listener:
             log.error("listener.text.failed", error=type(error).__name__)
         return words, 1000 * (time.perf_counter() - began)
 
-    def _feel(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
+    def read_voice(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
+        """Emotion and prosody of a voice, and the milliseconds it took; ``unknown`` where the recognizer fails."""
         if not wanted:
             return EmotionReading(), None, 0.0
         prosody = None

@@ -24,12 +24,14 @@ ENVIRONMENT = {
     "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
     "OMP_NUM_THREADS": "2",
 }
+TWILIO_TOKEN = "the account's secret"
 MODEL_INPUTS = [
     "config.yml",
     "domain.yml",
     "data/*.yml",
     "emotionlayer_rasa/__init__.py",
     "emotionlayer_rasa/nlu/*.py",
+    "emotionlayer_rasa/policies/*.py",
     "emotionlayer_rasa/consent.py",
     "emotionlayer_rasa/languages/en/spacy/**/*",
 ]
@@ -157,12 +159,17 @@ def assistant(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     endpoints = yaml.safe_load((ROOT / "endpoints.yml").read_text(encoding="utf-8"))
     endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{action_port}/webhook"
     endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
+    endpoints["llm"]["breaker_failures"] = 1000  # most tests have no model, and one has
     (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), encoding="utf-8")
     environment = {
         **ENVIRONMENT,
         "EMOTIONLAYER_ENDPOINTS": str(folder / "endpoints.yml"),
         "OPENAI_API_KEY": "none",
+        "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
     }
+    credentials = yaml.safe_load((ROOT / "credentials.yml").read_text(encoding="utf-8"))
+    credentials["emotionlayer_rasa.VoiceInput"]["twilio"] = {"public_url": "https://bot.test"}
+    (folder / "credentials.yml").write_text(yaml.safe_dump(credentials), encoding="utf-8")
     command = [sys.executable, "-m", "rasa", "run"]
     with Servers(folder / "logs", environment) as servers:
         servers.start("actions", [*command, "actions", "--port", str(action_port)])
@@ -171,7 +178,7 @@ def assistant(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             [
                 *(*command, "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
                 *("--model", str(model), "--endpoints", str(folder / "endpoints.yml")),
-                *("--credentials", str(ROOT / "credentials.yml")),
+                *("--credentials", str(folder / "credentials.yml")),
             ],
         )
         address = f"http://127.0.0.1:{rasa_port}"

@@ -44,6 +44,8 @@ class Conversation:
         said: the assistant's messages, oldest first.
         language: the language to answer in.
         channel: name of the input channel, empty when unknown.
+        sender: Rasa's id of the conversation.
+        events: all events, oldest first.
     """
 
     utterance: Utterance
@@ -56,6 +58,8 @@ class Conversation:
     said: tuple[str, ...]
     language: str
     channel: str
+    sender: str
+    events: tuple[Mapping[str, Any], ...]
 
 
 def read_conversation(tracker: Tracker) -> Conversation:
@@ -86,6 +90,8 @@ def read_conversation(tracker: Tracker) -> Conversation:
             tracker.slots.get("language"), utterance.transcript.language, default_language()
         ),
         channel=str(turn.get("input_channel") or ""),
+        sender=str(tracker.sender_id),
+        events=tuple(events),
     )
 
 

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import logging
+
 from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.actions.handoff import Handoff
+from emotionlayer_rasa.actions.summary import summarise
+
+logger = logging.getLogger(__name__)
 
 
 class ActionEscalateToHuman(SpeakingAction):
-    """Sets the slot ``escalated``, by which the voice channel stops analysing emotion, and says so honestly."""
+    """Sets the slot ``escalated``, posts a summary to those who take over, and tells the caller what came of it.
+
+    The slot ends the analysis of voice and words. Without ``handoff:`` in ``endpoints.yml`` nothing is posted: the
+    slot is all that a person can go by, and the caller is told no more than that.
+
+    Raises:
+        ConfigurationError: when the action server starts, for a wrong key or value under ``handoff:``, a secret
+            that is not set, or an outbox that cannot be used.
+    """
+
+    def __init__(self) -> None:
+        self._handoff = Handoff.from_endpoints()
 
     def name(self) -> str:
         """Name in ``domain.yml``."""
         return "action_escalate_to_human"
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
-        """Tell the caller, without promising when somebody takes over."""
-        say_template(dispatcher, conversation, "ask_human")
+        """Hand over and tell the caller, without promising when somebody takes over."""
+        say_template(dispatcher, conversation, await self._hand_over(conversation))
         return self.events_after_failure()
 
     def events_after_failure(self) -> list[EventType]:
         """A caller who asked for a person is marked for one, whatever fails."""
         return [SlotSet("escalated", True)]
+
+    async def _hand_over(self, conversation: Conversation) -> str:
+        """Post the summary; gives the situation of ``replies.yml`` that this leads to."""
+        if self._handoff is None:
+            logger.info("handoff.not_configured: nobody is told, for endpoints.yml has no section handoff.")
+            return "ask_human"
+        settings = self._handoff.settings
+        try:
+            summary = summarise(
+                conversation,
+                turns=settings.turns,
+                transcripts=settings.transcripts == "redacted",
+                slots=settings.slots,
+            )
+            state = await self._handoff.submit(summary)
+        except Exception as error:  # the caller is told the truth all the same, and the error may hold their words
+            logger.error("handoff.failed reason=%s", type(error).__name__)
+            state = "failed"
+        return f"handoff_{state}"

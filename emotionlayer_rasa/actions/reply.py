@@ -7,22 +7,22 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say
 from emotionlayer_rasa.actions.conversation import Conversation
-from emotionlayer_rasa.response import LLMClient, ReplyComposer, languages, read_llm_settings, replies
+from emotionlayer_rasa.endpoints import read_section
+from emotionlayer_rasa.response import LLMClient, ReplyComposer, ReplySettings, read_llm_settings
 
 
 class ActionEmpatheticReply(SpeakingAction):
     """Answers the last intent; the facts come from slots, the tone from voice, words and memory.
 
     Raises:
-        ConfigurationError: when the action server starts, for a wrong key or value under ``llm:`` in
-            ``endpoints.yml`` or in a ``replies.yml``.
+        ConfigurationError: when the action server starts, for a wrong key or value under ``llm:`` or
+            ``replies:`` in ``endpoints.yml`` or in a ``replies.yml``, or a prompt that cannot be used.
     """
 
     def __init__(self) -> None:
-        for language in languages():
-            replies(language)
         settings = read_llm_settings()
-        self._composer = ReplyComposer(LLMClient(settings) if settings else None)
+        profile = (read_section(ReplySettings, "replies") or ReplySettings()).profile
+        self._composer = ReplyComposer(LLMClient(settings) if settings else None, profile)
 
     def name(self) -> str:
         """Name in ``domain.yml``."""

@@ -20,10 +20,11 @@ PROFILE = "emotional_profile"
 
 
 def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[EventType]:
-    """Set those of the eight emotion slots that the bot's domain has.
+    """Set those of the nine emotion slots that the bot's domain has.
 
     Where nothing is known of the last turn, ``emotion`` and ``affective_state`` are ``unknown``,
-    ``response_strategy`` is ``direct_efficiency``, and ``valence``, ``arousal`` and ``dominance`` (0..1) are None.
+    ``response_strategy`` is ``direct_efficiency``, and ``valence``, ``arousal`` and ``dominance`` (0..1) are None;
+    ``emotion_priority`` (0..100) stays that of the last turn of which something is known.
     """
     return [SlotSet(name, value) for name, value in memory.to_slots().items() if name in slots]
 

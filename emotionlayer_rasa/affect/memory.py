@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any, Iterable, Mapping, Sequence
 
 from emotionlayer_rasa.affect.baseline import Baseline, against, usual_voice
+from emotionlayer_rasa.affect.priority import priority
 from emotionlayer_rasa.taxonomy import EMOTIONS, STRATEGIES, UNKNOWN
 from emotionlayer_rasa.utterance import AffectiveState, Utterance, emotion_entity
 
@@ -166,6 +167,27 @@ class Peak:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What is known of one turn, seen against the speaker's baseline: numbers and labels, no words.
+
+    Attributes:
+        time: POSIX time in seconds.
+        state: one of the nine affective states, or ``unknown``.
+        confidence: of the state, 0..1.
+        emotion: one of the seven emotions, or ``unknown``.
+        emotion_confidence: of the emotion as it was heard or read, 0..1.
+        cues: strength of the cues of the words, 0..1; empty where the words were not read.
+    """
+
+    time: float
+    state: str = UNKNOWN
+    confidence: float = 0.0
+    emotion: str = UNKNOWN
+    emotion_confidence: float = 0.0
+    cues: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
 class AffectiveMemory:
     """What the conversation tells about the caller so far.
 
@@ -181,6 +203,8 @@ class AffectiveMemory:
         last_strategy: what the last known turn before this one was answered with.
         helped: whether that helped: well-being rose by .1, or the negative state ended. None when there was
             nothing to help, or this turn does not tell.
+        failed_strategies: those that answered a turn of the negative streak and did not help, in their order.
+        readings: every remembered turn, oldest first.
     """
 
     current: AffectiveState = _UNKNOWN
@@ -194,15 +218,18 @@ class AffectiveMemory:
     baseline: Baseline | None = None
     last_strategy: str | None = None
     helped: bool | None = None
+    failed_strategies: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
     def to_slots(self) -> dict[str, Any]:
-        """Values of the eight slots; valence, arousal and dominance are those of the last turn, not smoothed."""
+        """Values of the nine slots; valence, arousal and dominance are those of the last turn, not smoothed."""
         return {
             "emotion": self.emotion,
             "affective_state": self.current.state,
             "response_strategy": self.current.strategy,
             "emotion_trend": self.trend,
             "negative_streak": float(self.negative_streak),
+            "emotion_priority": float(priority(self)),
             **{axis: _rounded(getattr(self.current, axis)) for axis in _AXES},
         }
 
@@ -286,11 +313,12 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
     answers = _answers(turns, states)
     known = [place for place, state in enumerate(states) if state.state != UNKNOWN]
     streak = _streak(states)
+    tried = [found for found in answers if found.place in streak]
     last = len(turns) - 1
     answer = answers[-1] if answers and answers[-1].place == last else None
     earlier = [place for place in known if place < last]
     return AffectiveMemory(
-        current=_with_feedback(states[-1], answer, [found for found in answers if found.place in streak], profile),
+        current=_with_feedback(states[-1], answer, tried, profile),
         emotion=seen[-1][0],
         **{axis: _smoothed([getattr(state, axis) for state in states]) for axis in _AXES},
         trend=_trend([_wellbeing(states[place]) for place in known[-TREND_TURNS:]]),
@@ -299,6 +327,8 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
         baseline=baseline if baseline and baseline.known else None,
         last_strategy=turns[earlier[-1]].strategy or states[earlier[-1]].strategy if earlier else None,
         helped=answer.helped if answer else None,
+        failed_strategies=tuple(dict.fromkeys(found.strategy for found in tried if not found.helped)),
+        readings=tuple(_reading(turn, *found) for turn, found in zip(turns, seen, strict=True)),
     )
 
 
@@ -354,6 +384,13 @@ def _seen(
         else (turn.label, turn.utterance.affect)
         for turn in turns
     ]
+
+
+def _reading(turn: Turn, emotion: str, state: AffectiveState) -> Reading:
+    heard = turn.utterance.reading
+    confidence = heard.confidence if emotion == heard.label else heard.scores.get(emotion, 0.0)
+    cues = turn.utterance.words.cues if turn.utterance.words else {}
+    return Reading(turn.time, state.state, state.confidence, emotion, confidence, cues)
 
 
 def _begins_anew(event: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,10 +93,7 @@ def decode_raw(
         AudioError: as :func:`decode_audio`.
     """
     _check_size(len(data), limits)
-    if encoding not in _RAW_SUBTYPES:
-        raise UnsupportedAudioError(
-            f"Raw encoding '{encoding}' is not supported. Use one of: {', '.join(_RAW_SUBTYPES)}."
-        )
+    _check_encoding(encoding)
     _check_layout(sample_rate, channels)
     subtype, width = _RAW_SUBTYPES[encoding]
     if len(data) % (width * channels):
@@ -121,6 +119,62 @@ def load_audio(path: str | Path, limits: AudioLimits = AudioLimits()) -> Wavefor
     path = Path(path)
     _check_size(path.stat().st_size, limits)
     return decode_audio(path.read_bytes(), limits)
+
+
+class StreamDecoder:
+    """Decodes samples without a header while they come in, in pieces of any size.
+
+    The pieces together, with those of :meth:`finish`, are what :func:`decode_raw` gives for the whole; the
+    resampler holds back up to 70 ms at 8 kHz. Mono only.
+
+    Args:
+        encoding: one of :data:`RawEncoding`.
+        sample_rate: Hz.
+
+    Raises:
+        UnsupportedAudioError: the encoding or the rate is not supported.
+    """
+
+    def __init__(self, encoding: RawEncoding, sample_rate: int) -> None:
+        _check_encoding(encoding)
+        _check_layout(sample_rate, 1)
+        self.bytes_per_second = sample_rate * _RAW_SUBTYPES[encoding][1]
+        self._encoding = encoding
+        self._rest = b""
+        self._resampler = None
+        if sample_rate != SAMPLE_RATE:
+            self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+
+    def feed(self, data: bytes) -> np.ndarray:
+        """The next samples, float32 of shape (n,) at 16 kHz; half a sample at the end waits for its other half."""
+        data = self._rest + data
+        if self._encoding == "pcm16":
+            whole = len(data) // 2 * 2
+            data, self._rest = data[:whole], data[whole:]
+            samples = np.frombuffer(data, "<i2").astype(np.float32) / 32768
+        else:
+            samples = _g711_values(self._encoding)[np.frombuffer(data, np.uint8)]
+        return self._resampled(samples)
+
+    def finish(self) -> np.ndarray:
+        """The stream is over: what is left, as :meth:`feed`. Half a sample is dropped."""
+        self._rest = b""
+        return self._resampled(np.empty(0, np.float32), last=True)
+
+    def _resampled(self, samples: np.ndarray, last: bool = False) -> np.ndarray:
+        if self._resampler is None:
+            return samples
+        return np.clip(self._resampler.resample_chunk(samples, last=last), -1.0, 1.0)
+
+
+@lru_cache(maxsize=2)
+def _g711_values(encoding: RawEncoding) -> np.ndarray:
+    """What each of the 256 code words means, as libsndfile decodes it."""
+    codes = io.BytesIO(bytes(range(256)))
+    values, _ = soundfile.read(
+        codes, dtype="float32", format="RAW", subtype=_RAW_SUBTYPES[encoding][0], samplerate=8000, channels=1
+    )
+    return values
 
 
 class _ForwardFile(soundfile.SoundFile):
@@ -187,6 +241,13 @@ def _check_size(size: int, limits: AudioLimits) -> None:
         raise AudioTooLargeError(
             f"The audio has {size} bytes; the limit is {limits.max_bytes}. "
             "Send FLAC, Ogg or MP3, send shorter pieces, or raise 'max_bytes'."
+        )
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding not in _RAW_SUBTYPES:
+        raise UnsupportedAudioError(
+            f"Raw encoding '{encoding}' is not supported. Use one of: {', '.join(_RAW_SUBTYPES)}."
         )
 
 

@@ -15,6 +15,10 @@ from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
 from emotionlayer_rasa.errors import AudioTooLargeError, RequestError, TruncatedAudioError, UnsupportedAudioError
 from emotionlayer_rasa.utterance import METADATA_KEY
 
+INTERRUPTED_KEY = "emotionlayer_interrupted"
+"""Key of a message's metadata that tells how far the assistant got before the caller interrupted: ``said``, the
+share of what it was saying, 0..1, and ``sentences``, those that were heard to their end."""
+
 _MULTIPART = "multipart/form-data"
 _JSON = "application/json"
 _FORM_SLACK = 65_536
@@ -104,7 +108,9 @@ def _typed_turn(request: Request) -> TypedTurn:
     message = body.get("message")
     if not isinstance(message, str) or not message.strip():
         raise RequestError("'message' must be a text that is not empty.")
-    return TypedTurn(_sender(body.get("sender", body.get("sender_id"))), message, _metadata(body.get("metadata")))
+    return TypedTurn(
+        read_sender(body.get("sender", body.get("sender_id"))), message, read_metadata(body.get("metadata"))
+    )
 
 
 def _form_turn(request: Request) -> SpokenTurn:
@@ -149,13 +155,18 @@ def _spoken_turn(
     if parameters.get("channels", "1") != "1":
         raise UnsupportedAudioError("Raw audio must have one channel. Mix it down, or send a WAV file.")
     if encoding is None:
-        return SpokenTurn(_sender(sender), audio, metadata=_metadata(metadata))
+        return SpokenTurn(read_sender(sender), audio, metadata=read_metadata(metadata))
     if not str(sample_rate or "").isdecimal():
         raise RequestError(f"Raw audio ('{encoding}') needs 'sample_rate', a whole number of samples a second.")
-    return SpokenTurn(_sender(sender), audio, encoding, int(sample_rate), _metadata(metadata))  # type: ignore[arg-type]
+    return SpokenTurn(read_sender(sender), audio, encoding, int(sample_rate), read_metadata(metadata))  # type: ignore[arg-type]
 
 
-def _sender(value: Any) -> str:
+def read_sender(value: Any) -> str:
+    """The id of a conversation.
+
+    Raises:
+        RequestError: it is none.
+    """
     sender = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
     if not 0 < len(sender) <= _LONGEST_SENDER:
         raise RequestError(
@@ -165,10 +176,14 @@ def _sender(value: Any) -> str:
     return sender
 
 
-def _metadata(value: Any) -> dict[str, Any]:
-    """The caller's own metadata; the emotion record is ours to write."""
+def read_metadata(value: Any) -> dict[str, Any]:
+    """The caller's own metadata; the keys of our records are ours to write.
+
+    Raises:
+        RequestError: it is no JSON object.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise RequestError("'metadata' must be a JSON object.")
-    return {key: item for key, item in value.items() if key != METADATA_KEY}
+    return {key: item for key, item in value.items() if key not in (METADATA_KEY, INTERRUPTED_KEY)}

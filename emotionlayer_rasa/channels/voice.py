@@ -8,28 +8,39 @@ import hmac
 import time
 from collections.abc import Coroutine
 from dataclasses import asdict, replace
+from ipaddress import ip_address
 from typing import Any, Awaitable, Callable
+from urllib.parse import urlsplit
 
 import pydantic
 import structlog
-from rasa.core.channels.channel import CollectingOutputChannel, InputChannel, UserMessage
+from rasa.core.channels.channel import InputChannel, UserMessage
 from rasa.shared.exceptions import InvalidConfigException
 from sanic import Blueprint, Sanic
 from sanic.request import Request
-from sanic.response import HTTPResponse, json
+from sanic.response import HTTPResponse, json, text
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.affect.memory import read_turns
+from emotionlayer_rasa.channels.assistant import (
+    CHANNEL,
+    Assistant,
+    VoiceOutput,
+    last_utterance,
+    may_analyse_now,
+)
+from emotionlayer_rasa.channels.call import Calls
+from emotionlayer_rasa.channels.page import Page
 from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_turn
-from emotionlayer_rasa.channels.turns import TurnOrder
-from emotionlayer_rasa.consent import may_analyse
+from emotionlayer_rasa.channels.stream import serve_stream
+from emotionlayer_rasa.channels.twilio import Twilio, TwilioSettings, serve_twilio
 from emotionlayer_rasa.listener import Listener, ListenerSettings
 from emotionlayer_rasa.settings import read_settings
+from emotionlayer_rasa.synthesis import SpeechSynthesizer, SynthesisSettings, create_synthesizer
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse]]
+Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse | None]]
 
 STATUS: dict[type[errors.EmotionLayerError], int] = {
     errors.UnauthorizedError: 401,
@@ -59,26 +70,20 @@ class VoiceSettings(ListenerSettings):
     Attributes:
         token: every request must carry it; None lets everyone in.
         response_timeout_s: seconds that Rasa and its actions may take to answer one turn.
+        max_calls: live calls open at a time; of these ``live.max_live`` can be heard.
+        idle_timeout_s: seconds without a word from either side after which a live call is ended.
+        synthesis: how replies are spoken in live calls.
+        page: whether ``GET /webhooks/voice/`` shows browsers a page to talk to the assistant.
+        twilio: telephone calls over Twilio; None for none.
     """
 
     token: str | None = pydantic.Field(default=None, min_length=1)
     response_timeout_s: float = pydantic.Field(default=60.0, gt=0)
-
-
-class VoiceOutput(CollectingOutputChannel):
-    """Collects the assistant's messages: text, buttons and custom data of one response in one JSON object."""
-
-    @classmethod
-    def name(cls) -> str:
-        """The name that ``channel:`` conditions of responses in ``domain.yml`` use."""
-        return "voice"
-
-    async def send_response(self, recipient_id: str, message: dict[str, Any]) -> None:
-        """Keep one response of the assistant."""
-        kept = {key: message.get(key) for key in ("text", "buttons", "image", "attachment", "elements", "custom")}
-        kept["buttons"] = kept["buttons"] or message.get("quick_replies")
-        if any(kept.values()):
-            await self._persist_message({key: value for key, value in kept.items() if value})
+    max_calls: int = pydantic.Field(default=64, ge=1, le=10_000)
+    idle_timeout_s: float = pydantic.Field(default=300.0, ge=1.0)
+    synthesis: SynthesisSettings = SynthesisSettings()
+    page: bool = True
+    twilio: TwilioSettings | None = None
 
 
 class VoiceInput(InputChannel):
@@ -100,7 +105,11 @@ class VoiceInput(InputChannel):
     ``EmotionExtractor`` read); what the memory makes of it is in the slots. When no word was heard, ``no_speech``
     is true, no turn is sent to Rasa, and there are no messages: say "pardon?" or wait for the caller.
 
-    ``GET /`` answers ``{"status": "ok"}`` once the models are loaded, else 503 with ``loading`` or ``failed``.
+    ``GET /`` answers ``{"status": "ok"}`` once the models are loaded, else 503 with ``loading`` or ``failed``. A
+    browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
+
+    ``WS /stream`` is a live call: see :mod:`emotionlayer_rasa.channels.stream`. ``POST /twilio`` and
+    ``WS /twilio`` are telephone calls: see :mod:`emotionlayer_rasa.channels.twilio`.
 
     Errors are ``{"error": {"code", "message"}}``: 400 malformed request, 401 wrong token, 413 too long or large,
     415 no audio that can be read, 422 audio without usable sound (empty, truncated, silent), 503 busy, no model to
@@ -113,7 +122,7 @@ class VoiceInput(InputChannel):
     @classmethod
     def name(cls) -> str:
         """The channel's name and route: ``voice``."""
-        return "voice"
+        return CHANNEL
 
     @classmethod
     def from_credentials(cls, credentials: dict[str, Any] | None) -> VoiceInput:
@@ -124,7 +133,9 @@ class VoiceInput(InputChannel):
         """
         try:
             settings = read_settings(VoiceSettings, credentials, "credentials.yml, emotionlayer_rasa.VoiceInput")
-        except errors.ConfigurationError as error:
+            synthesizer = create_synthesizer(settings.synthesis)
+            twilio = Twilio(settings.twilio) if settings.twilio else None
+        except errors.EmotionLayerError as error:
             raise InvalidConfigException(str(error)) from None
         if settings.token is None:
             log.warning(
@@ -132,18 +143,35 @@ class VoiceInput(InputChannel):
                 event_info="Everyone who reaches this server can use the voice channel. "
                 "Set 'token' under emotionlayer_rasa.VoiceInput in credentials.yml.",
             )
-        return cls(settings)
+        return cls(settings, synthesizer=synthesizer, twilio=twilio)
 
-    def __init__(self, settings: VoiceSettings | None = None, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        settings: VoiceSettings | None = None,
+        listener: Listener | None = None,
+        synthesizer: SpeechSynthesizer | None = None,
+        twilio: Twilio | None = None,
+    ) -> None:
         self.settings = settings or VoiceSettings()
         self.listener = listener or Listener(self.settings)
-        self._turns = TurnOrder(self.settings.waiting)
+        self._synthesizer = synthesizer
+        self._twilio = twilio
         self._warming_up: asyncio.Task[None] | None = None
-        self._answering: set[asyncio.Task[Any]] = set()
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
         """The routes; see the class."""
         blueprint = Blueprint("voice_webhook", __name__)
+        settings = self.settings
+        assistant = Assistant(on_new_message, settings.waiting, settings.response_timeout_s)
+        calls = Calls(assistant, self.listener, self._synthesizer, settings.max_calls, settings.idle_timeout_s)
+
+        @blueprint.middleware("request")
+        async def admit(request: Request) -> HTTPResponse | None:
+            """A websocket is refused before it is one."""
+            if not request.route or not getattr(request.route.ctx, "websocket", False):
+                return None
+            signed = getattr(request.route.ctx, "signed", False)
+            return await self._guarded(self._admission(calls), token=not signed)(request)
 
         @blueprint.listener("after_server_start")
         async def warm_up(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
@@ -154,7 +182,12 @@ class VoiceInput(InputChannel):
         async def close(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
             self.listener.close()
 
+        page = Page(settings.token) if settings.page else None
+        if page:
+            page.add_files(blueprint)
+
         @blueprint.get("/")
+        @(page.for_browsers if page else lambda handler: handler)
         @self._guarded
         async def health(request: Request) -> HTTPResponse:
             task = self._warming_up
@@ -171,21 +204,42 @@ class VoiceInput(InputChannel):
             await read_body(request, self.settings.limits.max_bytes)
             turn = read_turn(request)
             agent = request.app.ctx.agent
-            if not agent.is_ready():
-                raise errors.AssistantNotReadyError(
-                    "The Rasa server runs without a model. Train one with 'rasa train' and start the server again."
-                )
-            async with self._turns.turn(turn.sender):
-                return json(await self._answer(turn, agent, on_new_message))
+            assistant.check_ready(agent)
+            async with assistant.order.turn(turn.sender):
+                return json(await self._answer(turn, agent, assistant))
 
+        @blueprint.websocket("/stream")
+        async def stream(request: Request, websocket: Any) -> None:
+            sender = request.args.get("sender")
+            await serve_stream(calls, lambda: request.app.ctx.agent, websocket, sender)
+
+        if self._twilio:
+            self._add_twilio(blueprint, calls, self._twilio)
         return blueprint
 
-    async def _answer(
-        self,
-        turn: TypedTurn | SpokenTurn,
-        agent: Any,
-        on_new_message: Callable[[UserMessage], Awaitable[Any]],
-    ) -> dict[str, Any]:
+    def _add_twilio(self, blueprint: Blueprint, calls: Calls, twilio: Twilio) -> None:
+        async def answer_call(request: Request) -> HTTPResponse:
+            signature = request.headers.get("x-twilio-signature", "")
+            twiml = twilio.answer_call(request.path, request.query_string, request.body, signature)
+            return text(twiml, content_type="text/xml")
+
+        async def telephone(request: Request, websocket: Any) -> None:
+            await serve_twilio(calls, lambda: request.app.ctx.agent, websocket, twilio)
+
+        # Twilio's requests are signed, and so is the ticket with which its websocket begins: no token.
+        blueprint.add_route(self._guarded(answer_call, token=False), "/twilio", methods=["POST"])
+        blueprint.add_websocket_route(telephone, "/twilio", ctx_signed=True)
+
+    def _admission(self, calls: Calls) -> Handler:
+        async def admission(request: Request) -> HTTPResponse | None:
+            self._check_origin(request)
+            calls.assistant.check_ready(request.app.ctx.agent)
+            calls.admit()
+            return None
+
+        return admission
+
+    async def _answer(self, turn: TypedTurn | SpokenTurn, agent: Any, assistant: Assistant) -> dict[str, Any]:
         began = time.perf_counter()
         metadata = dict(turn.metadata)
         if isinstance(turn, SpokenTurn):
@@ -193,20 +247,20 @@ class VoiceInput(InputChannel):
                 turn.audio,
                 encoding=turn.encoding,
                 sample_rate=turn.sample_rate,
-                emotion=await _may_analyse(agent, turn.sender),
+                emotion=await may_analyse_now(agent, turn.sender),
             )
             metadata[METADATA_KEY] = utterance.to_metadata()
         else:
             utterance = Utterance(Transcript(turn.message))
         heard = time.perf_counter()
         output = VoiceOutput()
-        text = utterance.transcript.text.strip()
-        if text:
-            message = UserMessage(text, output, turn.sender, input_channel=self.name(), metadata=metadata or None)
-            await self._within_time(on_new_message(message))
+        said = utterance.transcript.text.strip()
+        if said:
+            await assistant.answer(said, turn.sender, output, metadata)
         answered = time.perf_counter()
         if isinstance(turn, TypedTurn):
-            utterance = await _as_read(agent, turn)
+            read = await last_utterance(agent, turn.sender)
+            utterance = replace(read, transcript=Transcript(turn.message)) if read else utterance
         record = utterance.to_metadata()
         return {
             "sender": turn.sender,
@@ -217,7 +271,7 @@ class VoiceInput(InputChannel):
             "affect": record["affect"],
             "duration_s": record["duration_s"],
             "messages": output.messages,
-            "no_speech": not text,
+            "no_speech": not said,
             "timings_ms": {
                 **record["timings_ms"],
                 "assistant": round(1000 * (answered - heard), 1),
@@ -225,27 +279,14 @@ class VoiceInput(InputChannel):
             },
         }
 
-    async def _within_time(self, work: Awaitable[Any]) -> None:
-        """Wait for Rasa, but never cancel it: a turn cut off half way would leave half a conversation behind."""
-        task = asyncio.ensure_future(work)
-        self._answering.add(task)  # the event loop itself holds tasks weakly
-        task.add_done_callback(self._answering.discard)
-        done, _ = await asyncio.wait({task}, timeout=self.settings.response_timeout_s)
-        if not done:
-            task.add_done_callback(_log_late)
-            raise errors.AssistantTimeoutError(
-                f"The assistant did not answer within {self.settings.response_timeout_s:g} s. Its answer is lost, "
-                "the turn is not. Look at the action server, or raise 'response_timeout_s'."
-            )
-        task.result()
-
-    def _guarded(self, handler: Handler) -> Handler:
-        """Check the token first, and answer every error with its status and a typed body."""
+    def _guarded(self, handler: Handler, token: bool = True) -> Handler:
+        """Check the token first, unless told not to; answer every error with its status and a typed body."""
 
         @functools.wraps(handler)
-        async def guarded(request: Request) -> HTTPResponse:
+        async def guarded(request: Request) -> HTTPResponse | None:
             try:
-                self._check_token(request)
+                if token:
+                    self._check_token(request)
                 return await handler(request)
             except errors.EmotionLayerError as error:
                 log.info("voice.request.refused", code=error.code)
@@ -257,6 +298,22 @@ class VoiceInput(InputChannel):
                 return json({"error": internal}, status=500)
 
         return guarded
+
+    def _check_origin(self, request: Request) -> None:
+        """Without a token, no page from elsewhere may talk to us through the browser of somebody who can reach us.
+
+        A browser names the page's origin. A name in it that is not ours may still lead to us (DNS rebinding), so
+        that the address must be an IP address or ``localhost``.
+        """
+        origin = request.headers.get("origin")
+        if self.settings.token is not None or origin is None:
+            return
+        address = urlsplit(origin)
+        if address.netloc != request.headers.get("host") or not _is_no_name(address.hostname):
+            raise errors.UnauthorizedError(
+                "A page of another server asks. Set 'token' under emotionlayer_rasa.VoiceInput in "
+                "credentials.yml, and open the call with it."
+            )
 
     def _check_token(self, request: Request) -> None:
         if self.settings.token is None:
@@ -271,18 +328,11 @@ class VoiceInput(InputChannel):
             )
 
 
-async def _may_analyse(agent: Any, sender: str) -> bool:
-    store = agent.tracker_store
-    tracker = await store.retrieve(sender) or store.init_tracker(sender)
-    return may_analyse(tracker.current_slot_values(), tracker.is_paused())
-
-
-async def _as_read(agent: Any, turn: TypedTurn) -> Utterance:
-    """A typed turn as Rasa's pipeline read it."""
-    tracker = await agent.tracker_store.retrieve(turn.sender)
-    turns = read_turns(event.as_dict() for event in tracker.events) if tracker else ()
-    as_typed = Transcript(turn.message)
-    return replace(turns[-1].utterance, transcript=as_typed) if turns else Utterance(as_typed)
+def _is_no_name(host: str | None) -> bool:
+    try:
+        return host == "localhost" or bool(ip_address(host or ""))
+    except ValueError:
+        return False
 
 
 def _nearest(table: dict[type[errors.EmotionLayerError], Any], error: errors.EmotionLayerError) -> Any:
@@ -310,8 +360,3 @@ def _log_warm_up(task: asyncio.Task[None]) -> None:
         log.error("voice.warm_up.failed", code=failure.code, event_info=str(failure))
     else:
         log.error("voice.warm_up.failed", error=type(failure).__name__, where=_where(failure))
-
-
-def _log_late(task: asyncio.Task[Any]) -> None:
-    failure = None if task.cancelled() else task.exception()
-    log.warning("voice.answer.late", error=type(failure).__name__ if failure else None)

@@ -26,6 +26,7 @@ SHOWN_SLOTS = (
     "response_strategy",
     "emotion_trend",
     "negative_streak",
+    "emotion_priority",
     "order_number",
     "order_status",
     "emotion_consent",
@@ -38,7 +39,8 @@ SHOWN_SLOTS = (
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
 @click.option("--model", type=click.Path(path_type=Path), default="models/assistant.tar.gz", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="demo-output", show_default=True)
-def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path) -> None:
+@click.option("--keep", is_flag=True, help="Then leave the servers up, to talk to the assistant in a browser.")
+def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path, keep: bool) -> None:
     """Start the servers, hold a call through the voice channel, show each turn, stop the servers.
 
     Run it in the assistant's folder (the one that holds config.yml). Without --audio the recordings come from the
@@ -52,6 +54,7 @@ def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path
     _on_stop(_interrupt)  # SIGINT too: a shell's background job starts with it ignored
     console = Console(highlight=False)
     calls = find_calls((*audio, *more), out / "recordings")
+    shown = False
     try:
         with (
             Servers(out / "logs", {"RASA_TELEMETRY_ENABLED": "false"}) as servers,
@@ -59,9 +62,18 @@ def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path
         ):
             for number, call in enumerate(calls, 1):
                 _hold_call(console, http, call, out / f"call-{number}.png")
+            if not keep:
+                console.print("To talk to the assistant yourself, in a browser: make demo ARGS=--keep")
+                return
+            console.print(
+                f"Talk to the assistant: {http.base_url}/webhooks/voice/  (Ctrl-C stops the servers)",
+                soft_wrap=True,
+            )
+            shown = True
+            signal.pause()
     except KeyboardInterrupt:
         console.print("\nStopped; every server is down.")
-        raise SystemExit(130) from None
+        raise SystemExit(0 if shown else 130) from None
 
 
 def _on_stop(handler: Callable[[int, object], NoReturn] | signal.Handlers) -> None:

@@ -7,10 +7,14 @@ import click
 from emotionlayer_rasa import __version__
 from emotionlayer_rasa.cli.analyze import analyze
 from emotionlayer_rasa.cli.benchmark import benchmark
+from emotionlayer_rasa.cli.check import check
+from emotionlayer_rasa.cli.decisions import decisions
 from emotionlayer_rasa.cli.demo import demo
 from emotionlayer_rasa.cli.evaluate import evaluate
+from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
+from emotionlayer_rasa.cli.nlg import nlg
 from emotionlayer_rasa.cli.train import train
 from emotionlayer_rasa.errors import EmotionLayerError
 
@@ -31,5 +35,5 @@ def main() -> None:
     """Hear how something is said."""
 
 
-for _command in (analyze, benchmark, demo, evaluate, llm, models, train):
+for _command in (analyze, benchmark, check, decisions, demo, evaluate, judge, llm, models, nlg, train):
     main.add_command(_command)

@@ -1,21 +1,24 @@
 """Replies that fit the caller: templates, a language model, the check between them, and how a reply is spoken."""
 
 from emotionlayer_rasa.response.check import REASONS, check_reply
-from emotionlayer_rasa.response.composer import Reply, ReplyComposer
+from emotionlayer_rasa.response.composer import Reply, ReplyComposer, ReplySettings
 from emotionlayer_rasa.response.language_data import languages, supported_language
-from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, read_llm_settings
-from emotionlayer_rasa.response.prompt import rephrase_messages
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, LLMUsage, read_llm_settings
+from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.speech import speech_payload, ssml
-from emotionlayer_rasa.response.templates import Draft, draft_reply, replies
+from emotionlayer_rasa.response.templates import Draft, draft_reply, replies, with_opener
 
 __all__ = [
     "REASONS",
     "Draft",
     "LLMClient",
     "LLMSettings",
+    "LLMUsage",
     "Reply",
     "ReplyComposer",
+    "ReplySettings",
     "check_reply",
+    "compose_messages",
     "draft_reply",
     "languages",
     "read_llm_settings",
@@ -24,4 +27,5 @@ __all__ = [
     "speech_payload",
     "ssml",
     "supported_language",
+    "with_opener",
 ]

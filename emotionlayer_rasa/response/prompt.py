@@ -1,23 +1,45 @@
-"""What a language model is asked: to reword a draft for one caller.
+"""What a language model is asked: to reword a draft for one caller, or to answer in its own words.
 
-The caller's words stand in JSON whose ``<``, ``>`` and ``&`` are written as Unicode escapes: they can neither
-close the quotation nor forge the control tokens of a chat template (``<|im_end|>``).
+The prompts are Jinja2 templates in ``languages/<language>/prompts/``; one of the same name in the bot's own folder
+is taken in place of the package's. The caller's words stand in the last message only, as JSON in which ``<``,
+``>``, ``&``, ``|``, ``[`` and ``]`` are written as Unicode escapes: they can neither close the quotation nor forge
+the control tokens of a chat template (``<|im_end|>``, ``[INST]``).
 """
 
 from __future__ import annotations
 
+import json
 import re
+import traceback
 from functools import cache
-from typing import Any, Mapping
+from itertools import product
+from typing import Any, Mapping, Sequence
 
 import jinja2
 
+from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.affect.memory import AffectiveMemory
-from emotionlayer_rasa.response.language_data import LANGUAGES_DIR, language_data
-from emotionlayer_rasa.response.templates import guidance
-from emotionlayer_rasa.utterance import Utterance
+from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.response.check import REASONS
+from emotionlayer_rasa.response.language_data import (
+    LANGUAGES_DIR,
+    OWN_LANGUAGES_DIR,
+    language_data,
+    own_language_data,
+)
+from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, Draft, draft_reply, guidance
+from emotionlayer_rasa.taxonomy import STATES, STRATEGIES, UNKNOWN
+from emotionlayer_rasa.utterance import AffectiveState, Transcript, Utterance
+
+CRISIS = "crisis"
+"""The situation of ``replies.yml`` that answers a caller in danger, to the letter."""
 
 _MAX_WORDS = 60
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_SPECIAL = re.compile("[<>&|\\[\\]\x7f-\x9f\u2028\u2029]")
+
+Messages = list[dict[str, str]]
+"""A chat: ``role`` and ``content`` of each message, oldest first."""
 
 
 def rephrase_messages(
@@ -26,32 +48,95 @@ def rephrase_messages(
     strategy: str,
     language: str = "en",
     memory: AffectiveMemory | None = None,
-) -> list[dict[str, str]]:
+    faults: Sequence[str] = (),
+) -> Messages:
     """The chat that asks for a draft in other words: rules, examples, then the caller and the draft.
 
     Rewording suits weak models: asked to compose freely, SmolLM2-135M invents facts. Rules and examples are the
     same for every caller, so a server that caches the prompt's beginning reads only the last message.
+
+    Args:
+        utterance: the caller's turn.
+        draft: the template to be reworded.
+        strategy: one of the six response strategies.
+        language: one of :func:`emotionlayer_rasa.response.languages`.
+        memory: what the turns before tell about the caller.
+        faults: reasons for which an earlier answer was refused; see :func:`corrections`.
+
+    Raises:
+        ConfigurationError: a template of the bot's own cannot be rendered.
     """
-    environment = _environment(language)
-    question = environment.get_template("rephrase_user.j2")
-    messages = [{"role": "system", "content": environment.get_template("rephrase_system.j2").render()}]
-    for example in language_data(language, "prompts/rephrase_examples.yml"):
-        asked = {
-            "caller": example["caller"],
-            "guidance": guidance(example["caller"]["response_strategy"], language),
-            "draft": example["draft"],
-        }
-        messages += [
-            {"role": "user", "content": question.render(asked)},
-            {"role": "assistant", "content": example["reply"]},
-        ]
-    asked = {
-        "caller": caller_context(utterance, strategy, memory),
-        "guidance": guidance(strategy, language),
-        "draft": re.sub("[<>|]", "", draft),  # a slot in it may hold what the caller said
-    }
-    messages.append({"role": "user", "content": question.render(asked)})
+
+    def question(caller: Mapping[str, Any], draft: str) -> dict[str, str]:
+        asked = {"caller": caller, "guidance": guidance(caller["response_strategy"], language), "draft": draft}
+        return {"role": "user", "content": _render(language, "rephrase_user.j2", asked)}
+
+    # Corrections stand with the rules: beside the draft, a weak model takes them for a part of it.
+    rules = _render(language, "rephrase_system.j2", {"corrections": corrections(faults, language)})
+    messages = [{"role": "system", "content": rules}]
+    for example in _prompt_data(language, "rephrase_examples.yml"):
+        messages.append(question(example["caller"], example["draft"]))
+        messages.append({"role": "assistant", "content": example["reply"]})
+    # A slot in the draft may hold what the caller said.
+    messages.append(question(caller_context(utterance, strategy, memory), _SPECIAL.sub("", draft)))
     return messages
+
+
+def compose_messages(
+    utterance: Utterance,
+    draft: Draft,
+    strategy: str,
+    language: str = "en",
+    memory: AffectiveMemory | None = None,
+    profile: str = DEFAULT_PROFILE,
+    faults: Sequence[str] = (),
+) -> Messages:
+    """The chat that asks a capable model to answer in its own words.
+
+    The first message holds the role by profile, what may not be said or promised, the caller's state, what the
+    memory knows, the strategy and the form of the answer; the second one the data: caller, facts, and what to say.
+
+    Args:
+        utterance: the caller's turn.
+        draft: what the template says; its slots are the only facts.
+        strategy: one of the six response strategies.
+        language: one of :func:`emotionlayer_rasa.response.languages`.
+        memory: what the turns before tell about the caller.
+        profile: the application profile.
+        faults: reasons for which an earlier answer was refused; see :func:`corrections`.
+
+    Raises:
+        ConfigurationError: a template of the bot's own cannot be rendered.
+    """
+    rules = {
+        "profile": profile,
+        "state": utterance.affect.state,
+        "memory": memory or AffectiveMemory(),
+        "strategy": strategy,
+        "tone": speech_settings(strategy).tone,
+        "crisis": crisis_lines(language, profile),
+        "guidance": guidance(strategy, language),
+        "corrections": corrections(faults, language),
+    }
+    data = {
+        "caller": caller_context(utterance, strategy, memory),
+        "facts": draft.facts,
+        "draft": draft.text,
+    }
+    return [
+        {"role": "system", "content": _render(language, "compose_system.j2", rules)},
+        {"role": "user", "content": _render(language, "compose_user.j2", data)},
+    ]
+
+
+def crisis_lines(language: str, profile: str) -> str:
+    """What a caller in danger is told: the situation ``crisis``."""
+    return draft_reply(CRISIS, "empathic_validation", {}, language, profile=profile).text
+
+
+def instructions(messages: Messages) -> str:
+    """What of a chat must never be said: its rules. The data may be, and the examples are replies themselves."""
+    return "\n".join(message["content"] for message in messages if message["role"] == "system")
 
 
 def caller_context(
@@ -73,9 +158,75 @@ def caller_context(
     }
 
 
+def corrections(faults: Sequence[str], language: str) -> list[str]:
+    """What to do better, one sentence a fault.
+
+    Args:
+        faults: keys of :data:`emotionlayer_rasa.response.REASONS`, or codes of LLMError.
+        language: language of the sentences.
+    """
+    known = _prompt_data(language, "corrections.yml")
+    sentences = [known.get(fault) or REASONS.get(fault, "") for fault in faults]
+    return [sentence for sentence in dict.fromkeys(sentences) if sentence]
+
+
+def check_prompts(language: str, profile: str = DEFAULT_PROFILE) -> None:
+    """Render every prompt of a language, in every state and strategy, so that no caller meets a fault in them.
+
+    Raises:
+        ConfigurationError: names the template that cannot be read or rendered.
+    """
+    known = AffectiveMemory(trend="falling", negative_streak=3, failed_strategies=STRATEGIES)
+    for state, memory in product((*STATES, UNKNOWN), (None, known)):
+        utterance = Utterance(Transcript(""), affect=AffectiveState(state))
+        compose_messages(
+            utterance, Draft("", {}), STRATEGIES[0], language, memory, profile, ("empty",) if memory else ()
+        )
+    for strategy in STRATEGIES:
+        rephrase_messages(utterance, "", strategy, language, known, ("empty",))
+        compose_messages(utterance, Draft("", {}), strategy, language, known, profile)
+
+
+def _render(language: str, name: str, values: Mapping[str, Any]) -> str:
+    try:
+        return _environment(language).get_template(name).render(values).strip()
+    except (jinja2.TemplateError, TypeError) as error:
+        # The text of an error in a template names variables, never their values.
+        raise ConfigurationError(
+            f"{_place(error) or name} cannot be used: {error}. Correct it, or remove your own."
+        ) from None
+
+
+def _place(error: Exception) -> str:
+    """File and line of the innermost template in an error's traceback; Jinja2 puts them there."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}," if frames else ""
+
+
 @cache
 def _environment(language: str) -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(LANGUAGES_DIR / language / "prompts")
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, autoescape=False)
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    folders = [folder / language / "prompts" for folder in (OWN_LANGUAGES_DIR, LANGUAGES_DIR)]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    environment.filters["tojson"] = _data
     return environment
+
+
+def _data(value: Any) -> str:
+    """JSON in one line, its strings without the characters of markup and control tokens."""
+    return _JSON_STRING.sub(
+        lambda string: _SPECIAL.sub(lambda char: f"\\u{ord(char[0]):04x}", string[0]),
+        json.dumps(value, ensure_ascii=False),
+    )
+
+
+@cache
+def _prompt_data(language: str, file: str) -> Any:
+    return own_language_data(language, f"prompts/{file}") or language_data(language, f"prompts/{file}")

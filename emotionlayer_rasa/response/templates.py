@@ -5,26 +5,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Mapping, Sequence
+from itertools import product
+from typing import Any, Mapping, Pattern, Sequence
 
 import jinja2
 
-from emotionlayer_rasa.response.language_data import language_data, own_language_data
+from emotionlayer_rasa.response.language_data import LANGUAGES_DIR, language_data, own_language_data
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 FALLBACK_SITUATION = "out_of_scope"
 """Answers an intent that no file knows, or none of whose cases fits; the package's needs no slots."""
 
+DEFAULT_PROFILE = "customer_support"
+"""The application profile that ``replies.yml`` is written for; others have a file in ``profiles/``."""
+
 _ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
 _MAX_FACT_LENGTH = 80
 
 
 class StrategyWording(Settings):
-    """How a strategy sounds: sentences before a reply, and one sentence that guides a language model."""
+    """How a strategy sounds.
+
+    Attributes:
+        guidance: one sentence for a language model.
+        openers: sentences before a reply.
+        unless: regular expressions, in lower case, of what makes an opener superfluous.
+    """
 
     guidance: str
     openers: tuple[str, ...] = ()
+    unless: tuple[Pattern, ...] = ()
 
 
 class Case(Settings):
@@ -44,8 +55,15 @@ class Situation(Settings):
 
 
 class Replies(Settings):
-    """What a ``replies.yml`` holds; the bot's own may hold either part, or both."""
+    """What a ``replies.yml`` holds; the bot's own may hold any part of it.
 
+    Attributes:
+        no_opener_before: regular expressions, in lower case, of how a text begins that no opener fits before.
+        strategies: by name, how each one sounds.
+        situations: by intent, or by what happened, what is said.
+    """
+
+    no_opener_before: tuple[Pattern, ...] = ()
     strategies: Mapping[str, StrategyWording] = {}
     situations: Mapping[str, Situation] = {}
 
@@ -66,17 +84,31 @@ class Draft:
 
 
 @cache
-def replies(language: str) -> Replies:
-    """The wordings of a language: the package's, then those of the bot's ``languages/<language>/replies.yml``.
+def replies(language: str, profile: str = DEFAULT_PROFILE) -> Replies:
+    """The wordings of a language.
+
+    Read in this order, where a later file wins: ``replies.yml`` and ``profiles/<profile>.yml`` of the package's
+    ``languages/<language>/``, then the same two of the bot's own.
+
+    Args:
+        language: one of :func:`emotionlayer_rasa.response.languages`.
+        profile: the application profile; one without a file has the wordings of ``replies.yml``.
 
     Raises:
         ConfigurationError: a file has an unknown or a wrong key.
     """
-    where = f"languages/{language}/replies.yml"
-    shipped = read_settings(Replies, language_data(language, "replies.yml"), f"emotionlayer_rasa/{where}")
-    own = read_settings(Replies, own_language_data(language, "replies.yml"), where)
+    files = ("replies.yml", f"profiles/{profile}.yml")
+    where = f"languages/{language}"
+    parts = [
+        read_settings(Replies, language_data(language, file), f"emotionlayer_rasa/{where}/{file}")
+        for file in files
+        if (LANGUAGES_DIR / language / file).is_file()
+    ]
+    parts += [read_settings(Replies, own_language_data(language, file), f"{where}/{file}") for file in files]
     return Replies(
-        strategies={**shipped.strategies, **own.strategies}, situations={**shipped.situations, **own.situations}
+        no_opener_before=tuple(pattern for part in parts for pattern in part.no_opener_before),
+        strategies={name: wording for part in parts for name, wording in part.strategies.items()},
+        situations={name: situation for part in parts for name, situation in part.situations.items()},
     )
 
 
@@ -91,11 +123,13 @@ def draft_reply(
     slots: Mapping[str, Any],
     language: str = "en",
     said: Sequence[str] = (),
+    profile: str = DEFAULT_PROFILE,
 ) -> Draft:
     """Word a reply from the templates.
 
     The wording depends on how much has been said, so that a conversation reads the same each time it is replayed,
-    and among the wordings it takes the one that was not said yet, or the longest ago.
+    and among the wordings it takes the one that was not said yet, or the longest ago; among equals, the one whose
+    opener and whose rest were said the longest ago.
 
     Args:
         situation: an intent, or another key of ``situations`` in the language's ``replies.yml``.
@@ -103,8 +137,9 @@ def draft_reply(
         slots: facts; those that are None or empty count as unknown.
         language: one of :func:`emotionlayer_rasa.response.languages`.
         said: the assistant's messages so far, oldest first.
+        profile: the application profile.
     """
-    wordings = replies(language)
+    wordings = replies(language, profile)
     chosen = wordings.situations.get(situation, wordings.situations[FALLBACK_SITUATION])
     facts = {name: fact for name, value in slots.items() if (fact := _fact(value))}
     cases = (*chosen.cases, *wordings.situations[FALLBACK_SITUATION].cases)
@@ -112,26 +147,50 @@ def draft_reply(
     facts = {name: facts[name] for name in case.needs}
 
     strategy = _known(strategy)
-    texts: Sequence[str] = case.by_strategy.get(strategy, ())
-    if not texts:
-        openers = wordings.strategies[strategy].openers if chosen.opener else ()
-        texts = _with_openers(openers, case.say)
-    rendered = [_template(text).render(facts) for text in texts]
-    turn = len(said) % len(rendered)
-    rotation = rendered[turn:] + rendered[:turn]
-    text = min(rotation, key=lambda text: _last_said(text, said))
+    wording = case.by_strategy.get(strategy, ())
+    openers = wordings.strategies[strategy].openers if chosen.opener and not wording else ()
+    bodies = [_template(text).render(facts) for text in wording or case.say]
+    options: list[tuple[str, ...]] = [*product(openers, bodies)] if openers else [(body,) for body in bodies]
+    turn = len(said) % len(options)
+
+    def freshness(parts: tuple[str, ...]) -> tuple[int, int]:
+        return _last_said(" ".join(parts), said), max(_last_said(part, said) for part in parts)
+
+    freshest = min(options[turn:] + options[:turn], key=freshness)
+    text = " ".join(freshest)
     return Draft(text, {name: fact for name, fact in facts.items() if fact in text}, chosen.verbatim)
 
 
-def _with_openers(openers: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Each opener with each text, ordered so that neighbours share neither."""
-    if not openers:
-        return list(texts)
-    return [
-        f"{openers[(turn + shift) % len(openers)]} {text}"
-        for shift in range(len(openers))
-        for turn, text in enumerate(texts)
-    ]
+def with_opener(
+    text: str,
+    strategy: str,
+    language: str = "en",
+    said: Sequence[str] = (),
+    recent: Sequence[str] = (),
+    profile: str = DEFAULT_PROFILE,
+) -> str:
+    """Put one of the strategy's openers before a text that comes from elsewhere, unless none fits.
+
+    None fits before a text that begins with a greeting and the like (``no_opener_before``), nor where the text or
+    a recent message has said as much (``unless``), or a recent message has an opener already.
+
+    Args:
+        text: what is said in any case, to the letter.
+        strategy: one of the six; any other counts as ``direct_efficiency``, which has no openers.
+        language: one of :func:`emotionlayer_rasa.response.languages`.
+        said: the assistant's messages so far, oldest first.
+        recent: those of them that the caller still has in mind.
+        profile: the application profile.
+    """
+    wordings = replies(language, profile)
+    wording = wordings.strategies[_known(strategy)]
+    if not wording.openers or any(opener in message for opener in wording.openers for message in recent):
+        return text
+    if any(pattern.match(text.lower()) for pattern in wordings.no_opener_before):
+        return text
+    if any(pattern.search(message.lower()) for pattern in wording.unless for message in (text, *recent)):
+        return text
+    return f"{min(wording.openers, key=lambda opener: _last_said(opener, said))} {text}"
 
 
 def _last_said(text: str, said: Sequence[str]) -> int:

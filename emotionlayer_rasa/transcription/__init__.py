@@ -2,6 +2,7 @@
 
 from emotionlayer_rasa.transcription.base import Transcriber, TranscriptionStream
 from emotionlayer_rasa.transcription.engines import TranscriptionSettings, create_transcriber
+from emotionlayer_rasa.transcription.ghost_words import without_ghost_words
 from emotionlayer_rasa.transcription.vosk import VoskSettings
 from emotionlayer_rasa.transcription.whisper import WhisperSettings
 
@@ -12,4 +13,5 @@ __all__ = [
     "VoskSettings",
     "WhisperSettings",
     "create_transcriber",
+    "without_ghost_words",
 ]

@@ -22,6 +22,13 @@ class TranscriptionStream(ABC):
     def finish(self) -> Transcript:
         """End the stream and return the final transcript, word times counted from the first sample fed."""
 
+    def settle(self) -> None:  # noqa: B027  (most engines have nothing to do)
+        """The speaker paused: do now what :meth:`finish` would have to do if nothing more were fed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the stream without a transcript and give its memory back; also after :meth:`finish`."""
+
 
 class Transcriber(ABC):
     """A loaded model. Thread safe: many streams and calls may run at once.

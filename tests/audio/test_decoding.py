@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, Waveform, decode_audio, decode_raw, load_audio
+from emotionlayer_rasa.audio import (
+    SAMPLE_RATE,
+    AudioLimits,
+    RawEncoding,
+    StreamDecoder,
+    Waveform,
+    decode_audio,
+    decode_raw,
+    load_audio,
+)
 from emotionlayer_rasa.errors import (
     AudioTooLargeError,
     AudioTooLongError,
@@ -306,3 +315,43 @@ def test_a_small_file_that_unpacks_into_hours_is_refused_without_unpacking() -> 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20 * 2**20
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 24000, 44100, 48000])
+@pytest.mark.parametrize(("encoding", "subtype"), [("pcm16", "PCM_16"), ("mulaw", "ULAW"), ("alaw", "ALAW")])
+def test_a_stream_in_pieces_gives_what_the_whole_gives(rate: int, encoding: RawEncoding, subtype: str) -> None:
+    raw = encode(tones(rate, 2.0), rate, "RAW", subtype)
+    whole = decode_raw(raw, encoding, rate).samples
+    random = np.random.default_rng(5)
+    decoder = StreamDecoder(encoding, rate)
+    pieces, position = [], 0
+    while position < len(raw):
+        size = int(random.integers(0, 900))  # odd ones too: half a sample
+        pieces.append(decoder.feed(raw[position : position + size]))
+        position += size
+    streamed = np.concatenate([*pieces, decoder.finish()])
+    assert streamed.dtype == np.float32
+    assert abs(len(streamed) - len(whole)) <= 1
+    count = min(len(streamed), len(whole))
+    np.testing.assert_allclose(streamed[:count], whole[:count], atol=2e-4)
+
+
+def test_a_stream_comes_out_while_it_comes_in() -> None:
+    decoder = StreamDecoder("mulaw", 8000)
+    heard = sum(len(decoder.feed(b"\x10\x90" * 80)) for _ in range(50))
+    assert decoder.bytes_per_second == 8000
+    assert 0 <= 16_000 - heard < 0.07 * 16_000
+
+
+def test_a_stream_that_ends_in_half_a_sample_loses_only_that() -> None:
+    decoder = StreamDecoder("pcm16", SAMPLE_RATE)
+    assert decoder.feed(b"\x00\x40\x00").tolist() == [0.5]
+    assert decoder.feed(b"\xc0").tolist() == [-0.5]
+    assert decoder.feed(b"\x00").tolist() == decoder.finish().tolist() == []
+
+
+def test_a_stream_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UnsupportedAudioError, match="pcm16, mulaw, alaw"):
+        StreamDecoder("opus", 8000)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedAudioError, match="0 Hz"):
+        StreamDecoder("mulaw", 0)

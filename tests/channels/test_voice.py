@@ -4,115 +4,25 @@ import asyncio
 import io
 import json
 import logging
-import uuid
-from contextlib import asynccontextmanager
-from typing import Any, AsyncIterator, Callable, Iterator
+from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import soundfile
+from echo_agent import DOMAIN, EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
 from rasa.core.run import create_http_input_channels
-from rasa.core.tracker_store import InMemoryTrackerStore
-from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ConversationPaused, SlotSet, UserUttered
 from rasa.shared.exceptions import InvalidConfigException
-from sanic import Sanic
-from sanic.touchup import TouchUp
 from structlog.testing import capture_logs
 
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import decode_raw
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
-from emotionlayer_rasa.cli.servers import free_port
 from emotionlayer_rasa.errors import BusyError, ModelUnavailableError
 from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, TextReading, Transcript, Utterance, Word
 
 pytestmark = pytest.mark.anyio
-
-DOMAIN = """
-version: "3.1"
-slots:
-  emotion_consent: {type: bool, initial_value: true, mappings: [{type: custom}]}
-  escalated: {type: bool, initial_value: false, mappings: [{type: custom}]}
-"""
-
-
-class EchoAgent:
-    """Stands for Rasa's agent: a real tracker store, and an assistant that repeats what it was told."""
-
-    def __init__(self, domain: str = DOMAIN) -> None:
-        self.tracker_store = InMemoryTrackerStore(Domain.from_yaml(domain))
-        self.ready = True
-        self.delay_s = 0.0
-        self.failure: Exception | None = None
-        self.messages: list[UserMessage] = []
-
-    def is_ready(self) -> bool:
-        return self.ready
-
-    async def handle_message(self, message: UserMessage) -> None:
-        await asyncio.sleep(self.delay_s)
-        if self.failure:
-            raise self.failure
-        self.messages.append(message)
-        await message.output_channel.send_response(
-            message.sender_id, {"text": message.text, "custom": {"speed": 1.0}, "elements": []}
-        )
-
-
-Serve = Callable[[VoiceInput, EchoAgent], Any]
-
-
-@pytest.fixture(scope="module")
-def optimised_once() -> Iterator[None]:
-    """Sanic rewrites its own source for the first server of a process, and fails to do so for a second one."""
-    rewrite, done = TouchUp.run, []
-
-    def once(app: Sanic) -> None:
-        if not done:
-            done.append(app)
-            rewrite(app)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TouchUp, "run", once)
-        yield
-
-
-@pytest.fixture
-def serve(optimised_once: None) -> Serve:
-    """Serve a channel with Sanic as Rasa does, and give an HTTP client for it."""
-
-    @asynccontextmanager
-    async def serving(channel: VoiceInput, agent: EchoAgent) -> AsyncIterator[httpx.AsyncClient]:
-        app = Sanic(f"test_{uuid.uuid4().hex}", configure_logging=False)
-        app.ctx.agent = agent
-        app.blueprint(channel.blueprint(agent.handle_message), url_prefix="/webhooks/voice")
-        port = free_port()
-        server = await app.create_server(host="127.0.0.1", port=port, return_asyncio_server=True, access_log=False)
-        assert server is not None
-        await server.startup()
-        await server.before_start()
-        await server.start_serving()
-        await server.after_start()
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}/webhooks/voice", timeout=30, trust_env=False
-        ) as http:
-            try:
-                yield http
-            finally:
-                await server.before_stop()
-                server.close()
-                await server.wait_closed()
-                await server.after_stop()
-
-    return serving
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class FakeListener:

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from emotionlayer_rasa.cli.demo import _authorisation
@@ -59,6 +60,36 @@ def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_p
         ):
             assert part in turn, f"no {part} in: {turn}"
     assert (tmp_path / "call-1.png").read_bytes().startswith(b"\x89PNG")
+    assert left_running(tmp_path) == []
+
+
+def test_the_servers_stay_up_for_a_browser(model: Path, root: Path, data: Path, tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [
+            *(*COMMAND, "--model", str(model), "--out", str(tmp_path)),
+            *("--audio", str(data / "en_thanks.flac"), "--keep"),
+        ],
+        cwd=root,
+        env={**os.environ, "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert demo.stdout is not None
+    shown = []
+    for line in demo.stdout:
+        shown.append(line)
+        if line.startswith("Talk to the assistant: "):
+            break
+    try:
+        address = shown[-1].split()[4]
+        page = httpx.get(address, headers={"Accept": "text/html"}, trust_env=False)
+        assert page.headers["content-type"].startswith("text/html"), "".join(shown)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        output, _ = demo.communicate(timeout=60)
+    assert "every server is down" in output
+    assert demo.returncode == 0
     assert left_running(tmp_path) == []
 
 

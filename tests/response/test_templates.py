@@ -1,4 +1,4 @@
-from itertools import product
+from itertools import groupby, pairwise, product
 from pathlib import Path
 from typing import Iterator
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.response import draft_reply, languages, supported_language
+from emotionlayer_rasa.response import check_reply, draft_reply, languages, supported_language, with_opener
 from emotionlayer_rasa.response.check import check_rules
 from emotionlayer_rasa.response.templates import Replies, guidance, replies
 from emotionlayer_rasa.settings import read_settings
@@ -32,7 +32,13 @@ INTENTS = [
     "out_of_scope",
     "nlu_fallback",
 ]
+VERBATIM = ["disclosure", "crisis", "ask_human", *[intent for intent in INTENTS if "emotion" in intent]]
 ORDER = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
+PROFILES = ["customer_support", "wellbeing", "tutoring"]
+SAMPLES = {
+    "en": {**ORDER, "order_eta": "tomorrow"},
+    "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},
+}
 FACTS = [{}, *({name: ORDER[name] for name in list(ORDER)[: count + 1]} for count in range(3))]
 
 
@@ -49,6 +55,149 @@ def test_every_situation_renders_with_and_without_facts_in_two_wordings(language
         assert len(texts) >= 2, (situation, strategy, slots)
         assert all(text and "{" not in text and "None" not in text for text in texts)
     assert guidance(strategy, language)
+
+
+@pytest.mark.parametrize(("language", "strategy"), list(product(languages(), STRATEGIES)))
+def test_every_draft_passes_the_check(language: str, strategy: str) -> None:
+    """As a draft; and where it is worded for the strategy, also on its own.
+
+    What is said to the letter has one tone for all strategies, and no language model speaks there.
+    """
+    slots = SAMPLES[language]
+    drafts: dict[str, tuple[str, bool, bool]] = {}
+    for profile in PROFILES:
+        for situation, wording in replies(language, profile).situations.items():
+            written_for_it = not wording.verbatim and any(
+                strategy in case.by_strategy or strategy == "direct_efficiency" for case in wording.cases
+            )
+            for count in range(len(slots) + 1) if any(case.needs for case in wording.cases) else [0]:
+                facts = {name: slots[name] for name in list(slots)[:count]}
+                said: list[str] = []
+                while (text := draft_reply(situation, strategy, facts, language, said, profile).text) not in said:
+                    said.append(text)
+                    drafts[text] = (situation, wording.verbatim, written_for_it)
+    assert len(drafts) > 60
+    faults = []
+    for text, (situation, verbatim, written_for_it) in drafts.items():
+        found = {*check_reply(text, strategy, language, draft=text)}
+        if written_for_it:
+            found |= {*check_reply(text, strategy, language, facts=slots)}
+        found -= {"tone"} if verbatim else set()
+        faults += [(situation, text, found)] if found else []
+    assert not faults, "\n".join(f"{situation}, {sorted(found)}: {text}" for situation, text, found in faults)
+
+
+@pytest.mark.parametrize(("profile", "language", "strategy"), list(product(PROFILES, languages(), STRATEGIES)))
+def test_ten_turns_about_one_thing_do_not_repeat_themselves(profile: str, language: str, strategy: str) -> None:
+    for situation, facts in product(replies(language, profile).situations, FACTS):
+        said: list[str] = []
+        for _ in range(10):
+            said.append(draft_reply(situation, strategy, facts, language, said, profile).text)
+        assert all(text != following for text, following in pairwise(said)), (situation, said)
+        wordings = len(set(said))
+        assert wordings >= 2 if situation in VERBATIM else wordings >= 3, (situation, said)
+        rounds = {tuple(sorted(said[start : start + wordings])) for start in range(0, 10 - wordings + 1, wordings)}
+        assert len(rounds) == 1, "a wording came back before all others had their turn"
+
+
+@pytest.mark.parametrize(("language", "strategy"), list(product(languages(), STRATEGIES)))
+def test_ten_turns_of_a_call_do_not_repeat_themselves(language: str, strategy: str) -> None:
+    """A caller who asks, gives a number, complains, is not understood, and complains again."""
+    turns = ["greet", "order_status", "inform", "complaint", "nlu_fallback", "order_status", "complaint"]
+    turns += ["nlu_fallback", "thanks", "goodbye"]
+    said: list[str] = []
+    for place, situation in enumerate(turns):
+        said.append(draft_reply(situation, strategy, SAMPLES[language] if place > 1 else {}, language, said).text)
+    assert len(set(said)) == len(turns), said
+    openers = replies(language).strategies[strategy].openers
+    heard = [next((opener for opener in openers if text.startswith(opener)), text) for text in said]
+    assert all(opener != following for opener, following in pairwise(heard)), said
+    assert all(text.count("!") <= 1 or strategy == "positive_mirroring" for text in said)
+
+
+def test_openers_and_wordings_change_together() -> None:
+    for language in languages():
+        openers = replies(language).strategies["active_deescalation"].openers
+        said: list[str] = []
+        for _ in range(9):
+            said.append(draft_reply("order_status", "active_deescalation", {}, language, said).text)
+        heard = [next(opener for opener in openers if text.startswith(opener)) for text in said]
+        assert all(len(list(run)) == 1 for _, run in groupby(heard)), said
+        rest = [text.removeprefix(opener) for text, opener in zip(said, heard, strict=True)]
+        assert all(len(list(run)) == 1 for _, run in groupby(rest)), said
+
+
+def test_a_crisis_is_answered_to_the_letter_with_numbers_to_call() -> None:
+    numbers = {"en": ("112", "911", "988", "116 123"), "it": ("112", "02 2327 2327")}
+    for language, strategy, profile in product(languages(), STRATEGIES, PROFILES):
+        for turn in range(2):
+            draft = draft_reply("crisis", strategy, {}, language, ["…"] * turn, profile)
+            assert draft.verbatim
+            assert all(number in draft.text for number in numbers[language])
+            assert "person" in draft.text
+            assert "!" not in draft.text
+
+
+def test_a_profile_replaces_what_does_not_fit_it_and_nothing_else(bot: Path) -> None:
+    for language in languages():
+        support = replies(language)
+        for profile in ("wellbeing", "tutoring"):
+            other = replies(language, profile)
+            changed = {name for name in other.situations if other.situations[name] != support.situations.get(name)}
+            assert changed == {"greet", "complaint", "out_of_scope"}
+            assert other.strategies == support.strategies
+        assert replies(language, "no such profile") == support
+
+
+def test_a_bots_own_profile_wins_over_its_own_replies(bot: Path) -> None:
+    own = bot / "languages" / "en"
+    (own / "profiles").mkdir(parents=True)
+    (own / "replies.yml").write_text(
+        "situations: {greet: {cases: [{say: [Hi.]}]}, thanks: {cases: [{say: [Yes.]}]}}"
+    )
+    (own / "profiles" / "wellbeing.yml").write_text("situations: {greet: {cases: [{say: [Welcome.]}]}}")
+    said = [draft_reply(name, "", {}, profile="wellbeing").text for name in ("greet", "thanks")]
+    assert said == ["Welcome.", "Yes."]
+    assert draft_reply("greet", "", {}).text == "Hi."
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy", "language", "opened"),
+    [
+        ("Which order is it?", "active_deescalation", "en", "I am sorry about this. Which order is it?"),
+        (
+            "Di quale ordine si tratta?",
+            "active_deescalation",
+            "it",
+            "Mi dispiace per l'accaduto. Di quale ordine…",
+        ),
+        ("We open at nine.", "positive_mirroring", "en", "Happy to help! We open at nine."),
+        ("Which order is it?", "direct_efficiency", "en", None),
+        ("Which order is it?", "no strategy", "en", None),
+        ("I am so sorry. Which order is it?", "active_deescalation", "en", None),
+        ("Mi scuso. Di quale ordine si tratta?", "active_deescalation", "it", None),
+        ("Hello. Which order is it?", "active_deescalation", "en", None),
+        ("Sì, certo. Di quale ordine si tratta?", "rapid_resolution", "it", None),
+        ("Sure. What is your order number?", "active_deescalation", "en", None),
+        ("History is my subject.", "rapid_resolution", "en", "Let us be quick. History is my subject."),
+    ],
+)
+def test_an_opener_stands_before_a_text_it_fits(
+    text: str, strategy: str, language: str, opened: str | None
+) -> None:
+    said = with_opener(text, strategy, language)
+    assert said.startswith(opened.removesuffix("…")) if opened else said == text
+    assert said.endswith(text)
+
+
+def test_an_opener_is_not_repeated_turn_after_turn() -> None:
+    text, strategy = "Which order is it?", "active_deescalation"
+    said: list[str] = []
+    for turn in range(6):
+        said.append(with_opener(text, strategy, said=said, recent=said[-1:]))
+        assert (said[-1] == text) == (turn % 2 == 1)
+    assert len(set(said)) == 4
+    assert with_opener(text, strategy, recent=["We regret that."]) == text
 
 
 @given(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,17 @@ def test_two_streams_at_once_do_not_mix(
     for thread in threads:
         thread.join()
     assert heard == {"a": "음악 어디에", "b": "아버지 음악 어디에"}
+
+
+@pytest.mark.parametrize("end", ["finish", "close"])
+def test_the_decoder_is_freed_when_the_stream_ends(korean: Transcriber, music_where: Waveform, end: str) -> None:
+    stream = korean.stream()
+    stream.accept(music_where.samples[:16_000])
+    stream.settle()
+    decoder = weakref.ref(stream._recognizer)  # type: ignore[attr-defined]
+    getattr(stream, end)()
+    assert decoder() is None
+    stream.close()  # once more does no harm
 
 
 def test_a_configured_folder_is_used(music_where: Waveform) -> None:

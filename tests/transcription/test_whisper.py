@@ -76,6 +76,38 @@ def test_partials_while_streaming(english: Transcriber) -> None:
     assert final == english.transcribe(waveform)
 
 
+def test_a_pause_settles_the_text(english: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decoded when the speaker paused is the transcript, unless more comes."""
+    waveform = load_audio(DATA / "en_person.flac")
+    expected = english.transcribe(waveform)
+    stream = english.stream()
+    stream.accept(waveform.samples[:32_000])
+    stream.settle()
+    assert stream.accept(waveform.samples[32_000:])
+    stream.settle()
+    monkeypatch.setattr(english, "transcribe", None)  # nothing is left to decode
+    assert stream.finish() == expected
+    closed = english.stream()
+    closed.accept(waveform.samples)
+    closed.close()
+
+
+def test_partials_get_rarer_as_the_recording_grows(english: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def partial(samples: np.ndarray) -> str:
+        decoded.append(len(samples))
+        return "words"
+
+    monkeypatch.setattr(english, "partial", partial)
+    stream = english.stream()
+    for _ in range(300):
+        stream.accept(np.zeros(1600, np.float32))  # 30 s in all
+    assert decoded[0] == 16_000
+    assert len(decoded) < 16
+    assert sum(decoded) < 6 * 300 * 1600
+
+
 def test_silence_and_noise_give_no_words(english: Transcriber) -> None:
     noise = np.random.default_rng(1).normal(0, 0.01, 32_000).astype(np.float32)
     for samples in (np.zeros(32_000, np.float32), noise, np.zeros(0, np.float32)):

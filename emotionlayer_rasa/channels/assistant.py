@@ -1,0 +1,155 @@
+"""Rasa as the voice channel sees it: who may be analysed, turns in order and in time, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Awaitable, Callable
+
+import structlog
+from rasa.core.channels.channel import CollectingOutputChannel, UserMessage
+
+from emotionlayer_rasa.affect.memory import read_profile, read_turns, remember
+from emotionlayer_rasa.affect.priority import priority
+from emotionlayer_rasa.channels.turns import TurnOrder
+from emotionlayer_rasa.consent import may_analyse
+from emotionlayer_rasa.errors import AssistantNotReadyError, AssistantTimeoutError
+from emotionlayer_rasa.taxonomy import UNKNOWN
+from emotionlayer_rasa.utterance import Transcript, Utterance
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "voice"
+"""The channel's name: its route, and what ``channel:`` conditions of responses in ``domain.yml`` name."""
+
+
+class VoiceOutput(CollectingOutputChannel):
+    """Collects the assistant's messages: text, buttons and custom data of one response in one JSON object."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The name that ``channel:`` conditions of responses in ``domain.yml`` use."""
+        return CHANNEL
+
+    async def send_response(self, recipient_id: str, message: dict[str, Any]) -> None:
+        """Keep one response of the assistant."""
+        kept = {key: message.get(key) for key in ("text", "buttons", "image", "attachment", "elements", "custom")}
+        kept["buttons"] = kept["buttons"] or message.get("quick_replies")
+        if any(kept.values()):
+            await self.keep(recipient_id, {key: value for key, value in kept.items() if value})
+
+    async def keep(self, recipient_id: str, message: dict[str, Any]) -> None:
+        """Take one message."""
+        await self._persist_message(message)
+
+
+class Assistant:
+    """The Rasa server that the channel is part of.
+
+    Args:
+        on_new_message: Rasa's handler of messages.
+        waiting: turns of one caller that may wait.
+        timeout_s: seconds that Rasa and its actions may take to answer one turn.
+    """
+
+    def __init__(
+        self, on_new_message: Callable[[UserMessage], Awaitable[Any]], waiting: int, timeout_s: float
+    ) -> None:
+        self.order = TurnOrder(waiting)
+        self._on_new_message = on_new_message
+        self._timeout_s = timeout_s
+        self._answering: set[asyncio.Task[Any]] = set()
+
+    @staticmethod
+    def check_ready(agent: Any) -> None:
+        """Refuse turns while there is nobody to answer them.
+
+        Raises:
+            AssistantNotReadyError: Rasa runs without a model.
+        """
+        if not agent.is_ready():
+            raise AssistantNotReadyError(
+                "The Rasa server runs without a model. Train one with 'rasa train' and start the server again."
+            )
+
+    async def answer(
+        self, text: str, sender: str, output: VoiceOutput, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Give Rasa one message and wait for its answer, which goes to ``output``.
+
+        Rasa is never cancelled: a turn cut off half way would leave half a conversation behind.
+
+        Raises:
+            AssistantTimeoutError: it took too long.
+        """
+        message = UserMessage(text, output, sender, input_channel=CHANNEL, metadata=metadata or None)
+        task = asyncio.ensure_future(self._on_new_message(message))
+        self._answering.add(task)  # the event loop itself holds tasks weakly
+        task.add_done_callback(self._answering.discard)
+        done, _ = await asyncio.wait({task}, timeout=self._timeout_s)
+        if not done:
+            task.add_done_callback(_log_late)
+            raise AssistantTimeoutError(
+                f"The assistant did not answer within {self._timeout_s:g} s. Its answer is lost, "
+                "the turn is not. Look at the action server, or raise 'response_timeout_s'."
+            )
+        task.result()
+
+
+async def may_analyse_now(agent: Any, sender: str) -> bool:
+    """Whether the next turn of this caller may be read for emotion; see :func:`may_analyse`."""
+    tracker = await _tracker(agent, sender)
+    return may_analyse(tracker.current_slot_values(), tracker.is_paused())
+
+
+async def is_new(agent: Any, sender: str) -> bool:
+    """Whether nothing was said in this conversation yet."""
+    tracker = await agent.tracker_store.retrieve(sender)
+    return tracker is None or not any(event.type_name in ("user", "bot") for event in tracker.events)
+
+
+async def last_utterance(agent: Any, sender: str) -> Utterance | None:
+    """The caller's last turn as Rasa's pipeline read it; None where there is none."""
+    tracker = await agent.tracker_store.retrieve(sender)
+    turns = read_turns(event.as_dict() for event in tracker.events) if tracker else ()
+    return turns[-1].utterance if turns else None
+
+
+async def state_of(agent: Any, sender: str) -> dict[str, Any]:
+    """What the memory makes of the conversation.
+
+    Returns:
+        ``analysed`` and ``escalated`` (true or false); and, where something is known of the last turn, the
+        attributes of :class:`~emotionlayer_rasa.utterance.AffectiveState`, ``trend``, ``negative_streak`` and
+        ``priority``.
+    """
+    tracker = await _tracker(agent, sender)
+    return await asyncio.to_thread(_state, tracker)
+
+
+def _state(tracker: Any) -> dict[str, Any]:
+    slots, paused = tracker.current_slot_values(), tracker.is_paused()
+    analysed = may_analyse(slots, paused)
+    state = {"analysed": analysed, "escalated": slots.get("escalated") is True or paused}
+    if not analysed:
+        return state
+    events = [event.as_dict() for event in tracker.events]
+    memory = remember(read_turns(events), read_profile(events))
+    if memory.current.state == UNKNOWN:
+        return state
+    return {
+        **state,
+        **Utterance(Transcript(""), affect=memory.current).to_metadata()["affect"],
+        "trend": memory.trend,
+        "negative_streak": memory.negative_streak,
+        "priority": priority(memory),
+    }
+
+
+async def _tracker(agent: Any, sender: str) -> Any:
+    store = agent.tracker_store
+    return await store.retrieve(sender) or store.init_tracker(sender)
+
+
+def _log_late(task: asyncio.Task[Any]) -> None:
+    failure = None if task.cancelled() else task.exception()
+    log.warning("voice.answer.late", error=type(failure).__name__ if failure else None)

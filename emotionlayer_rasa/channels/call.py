@@ -1,0 +1,429 @@
+"""A live call: sound and typed messages in, what is heard and answered out, whatever wire it comes over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Awaitable, Callable, Iterator, Mapping, Protocol, Sequence
+
+import structlog
+
+from emotionlayer_rasa import errors
+from emotionlayer_rasa.audio import RawEncoding
+from emotionlayer_rasa.channels.assistant import (
+    Assistant,
+    VoiceOutput,
+    last_utterance,
+    may_analyse_now,
+    state_of,
+)
+from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
+from emotionlayer_rasa.channels.speaking import Interruption, Speaker, SpeechFormat, SpokenLine
+from emotionlayer_rasa.listener import Listener
+from emotionlayer_rasa.live import Discarded, Final, Interim, LiveEvent, LiveSession, Partial, SpeechStarted
+from emotionlayer_rasa.synthesis import SpeechSynthesizer
+from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
+
+log = structlog.get_logger(__name__)
+
+
+class Line(SpokenLine, Protocol):
+    """What a call tells the other side."""
+
+    def tell(self, news: Mapping[str, Any]) -> None:
+        """Tell something: keys and values as in :mod:`emotionlayer_rasa.channels.stream`, ``bot`` one message."""
+
+    def stop(self, interruption: Interruption) -> None:
+        """The caller interrupts: be silent at once."""
+
+
+class Calls:
+    """The live calls of a channel, one a sender.
+
+    Args:
+        assistant: who answers.
+        listener: who hears.
+        synthesizer: who speaks; None where replies stay text.
+        max_calls: calls at a time.
+        idle_timeout_s: seconds without a word from either side after which a call is ended.
+    """
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        listener: Listener,
+        synthesizer: SpeechSynthesizer | None,
+        max_calls: int,
+        idle_timeout_s: float,
+    ) -> None:
+        self.assistant = assistant
+        self.listener = listener
+        self.synthesizer = synthesizer
+        self.idle_timeout_s = idle_timeout_s
+        self._max_calls = max_calls
+        self._open = 0
+        self._by_sender: dict[str, Call] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def admit(self) -> None:
+        """Check that there is room for one more.
+
+        Raises:
+            BusyError: there is none.
+        """
+        if self._open >= self._max_calls:
+            raise errors.BusyError(
+                f"{self._open} calls are open already. Try again when one has ended, or raise 'max_calls'."
+            )
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take the place of one call.
+
+        Raises:
+            BusyError: there is none.
+        """
+        self.admit()
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+    def keep(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+        """Run something to its end; the event loop itself holds tasks weakly."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finish(self, work: Awaitable[None]) -> None:
+        """Do the last of a call to its end, even where the one who waits is cancelled."""
+        await asyncio.shield(self.keep(work))
+
+    def is_open(self, sender: str) -> bool:
+        """Whether the sender has a call."""
+        return sender in self._by_sender
+
+    def begin(self, call: Call) -> None:
+        """A call takes over its sender's conversation."""
+        earlier = self._by_sender.get(call.sender)
+        if earlier:
+            earlier.fail(errors.CallTakenOverError("Another call of this sender goes on with the conversation."))
+        self._by_sender[call.sender] = call
+
+    def end(self, call: Call) -> None:
+        """A call is over."""
+        if self._by_sender.get(call.sender) is call:
+            del self._by_sender[call.sender]
+
+    def deliver(self, sender: str, message: dict[str, Any]) -> None:
+        """Give a message of the assistant to the sender's call, where there is one."""
+        if call := self._by_sender.get(sender):
+            call.receive(message)
+
+
+class _LiveOutput(VoiceOutput):
+    """Delivers each message of the assistant as it comes, to the call that the sender has then."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__()
+        self._calls = calls
+
+    async def keep(self, recipient_id: str, message: dict[str, Any]) -> None:
+        self._calls.deliver(recipient_id, message)
+
+
+class Call:
+    """One caller's call.
+
+    Args:
+        calls: the channel's calls.
+        agent: gives Rasa's agent.
+        sender: id of the conversation.
+        line: what the other side is told over.
+        metadata: for every message to Rasa.
+        encoding, sample_rate: of the sound.
+        grammar: phrases to listen for.
+        interim: tell emotion while the caller speaks.
+        words: tell each word with its times.
+        speech: what replies are spoken in; None for text only.
+        spoken_text: what of a message is spoken.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        agent: Callable[[], Any],
+        sender: str,
+        line: Line,
+        *,
+        metadata: dict[str, Any] | None = None,
+        encoding: RawEncoding = "pcm16",
+        sample_rate: int = 8000,
+        grammar: Sequence[str] | None = None,
+        interim: bool = False,
+        words: bool = True,
+        speech: SpeechFormat | None = None,
+        spoken_text: Callable[[Mapping[str, Any]], str] = lambda message: str(message.get("text") or ""),
+    ) -> None:
+        self.sender = sender
+        self.speaker: Speaker | None = None
+        if speech and calls.synthesizer:
+            language = calls.listener.settings.transcription.language
+            self.speaker = Speaker(calls.synthesizer, language, speech, line)
+        self._calls = calls
+        self._agent = agent
+        self._line = line
+        self._metadata = metadata or {}
+        self._sound: dict[str, Any] = {"encoding": encoding, "sample_rate": sample_rate, "grammar": grammar}
+        self._interim = interim
+        self._words = words
+        self._spoken_text = spoken_text
+        self._session: LiveSession | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._failure: errors.EmotionLayerError | None = None
+        self._turns: set[asyncio.Task[Any]] = set()
+        self._caller_speaks = False
+        self._held: list[dict[str, Any]] = []
+        """Messages to be spoken when the caller has finished."""
+        self._interruption: Interruption | None = None
+        self._active_at = time.monotonic()
+        calls.begin(self)
+
+    def feed(self, data: bytes) -> None:
+        """Hear the next sound.
+
+        Raises:
+            BusyError: too many calls are heard already, or this one's sound comes faster than it can be heard.
+            ModelError, MissingExtraError: there is nothing to hear with.
+        """
+        if self._session is None:
+            self._session = self._calls.listener.live(
+                emotion=lambda: may_analyse_now(self._agent(), self.sender), **self._sound
+            )
+            self._following = asyncio.create_task(self._follow(self._session))
+        self._session.feed(data)
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds of sound that came in and were not heard yet."""
+        return self._session.behind_s if self._session else 0.0
+
+    async def caught_up(self) -> None:
+        """Wait until all sound so far is heard and told."""
+        if self._session and self._following:
+            heard = asyncio.create_task(self._session.caught_up())
+            await asyncio.wait({heard, self._following}, return_when=asyncio.FIRST_COMPLETED)
+            heard.cancel()
+
+    def reset(self) -> None:
+        """Forget the utterance that is going on."""
+        if self._session:
+            self._session.reset()
+
+    def write(self, text: str, metadata: Mapping[str, Any] | None = None) -> None:
+        """Take a typed turn, a button's payload or ``/session_start``; it ends what we are saying."""
+        self._active_at = time.monotonic()
+        self.interrupt()
+        self._begin(self._typed(text, {**self._metadata, **(metadata or {})}))
+
+    async def answered(self) -> None:
+        """Wait for the assistant's answers to all that was said and written so far."""
+        while self._turns:
+            await asyncio.wait(self._turns)
+
+    async def end_sound(self) -> None:
+        """No more sound comes: an utterance that is open becomes a turn."""
+        if self._session and self._following:
+            self._session.eof()
+            await asyncio.wait({self._following})
+
+    async def finish(self) -> None:
+        """No more sound comes: finish what is open, and wait until it is answered and spoken."""
+        await self.end_sound()
+        await self.answered()
+        if self.speaker:
+            await self.speaker.sent()
+
+    def fail(self, error: errors.EmotionLayerError) -> None:
+        """End the call: the next :meth:`check` raises the error."""
+        self._failure = self._failure or error
+
+    def check(self) -> None:
+        """Raise what the call has to end with.
+
+        Raises:
+            EmotionLayerError: hearing became impossible, another call took over, or nobody speaks any more.
+        """
+        if self._turns or (self.speaker and self.speaker.speaking):
+            self._active_at = time.monotonic()
+        elif time.monotonic() - self._active_at > self._calls.idle_timeout_s:
+            self.fail(
+                errors.CallIdleError(f"Nobody spoke or wrote for {self._calls.idle_timeout_s:g} s. Call again.")
+            )
+        if self._failure:
+            raise self._failure
+
+    async def close(self) -> None:
+        """End now. Turns that Rasa has are finished there; the recogniser's memory is given back."""
+        self._calls.end(self)
+        if self.speaker:
+            await self.speaker.close()
+        if self._session and self._following:
+            self._following.cancel()
+            await self._session.close()
+            await asyncio.wait({self._following})
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Pass on a message of the assistant."""
+        self._active_at = time.monotonic()
+        self._line.tell({"bot": message})
+        if self._caller_speaks:
+            self._held.append(message)
+        else:
+            self._say(message)
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        text = self._spoken_text(message)
+        if self.speaker and text:
+            style = message.get("custom")
+            self.speaker.say(text, style if isinstance(style, dict) else {})
+
+    def interrupt(self) -> None:
+        """Be silent: the caller speaks, writes or presses a key."""
+        interruption = self.speaker.interrupt() if self.speaker else None
+        if interruption:
+            self._interruption = interruption
+            self._line.stop(interruption)
+
+    async def _follow(self, session: LiveSession) -> None:
+        try:
+            async for event in session:
+                await self._take(event)
+        except errors.EmotionLayerError as error:
+            self.fail(error)
+        except Exception as error:
+            log.error("voice.call.failed", error=type(error).__name__)
+            self.fail(errors.CallError("Hearing this call failed. The server's log names the error."))
+
+    async def _take(self, event: LiveEvent) -> None:
+        if isinstance(event, Interim):
+            # Not while an earlier turn is being understood: it may withdraw the consent.
+            if self._interim and not self._turns and await may_analyse_now(self._agent(), self.sender):
+                told = Utterance(Transcript(""), event.emotion, prosody=event.prosody).to_metadata()
+                self._line.tell({"emotion": told["emotion"], "interim": True, "prosody": told["prosody"]})
+            return
+        self._active_at = time.monotonic()
+        if isinstance(event, SpeechStarted):
+            self._caller_speaks = True
+            self.interrupt()
+        elif isinstance(event, Partial):
+            self._line.tell({"partial": event.text})
+        else:
+            self._caller_speaks = False
+            held, self._held = self._held, []
+            for message in held:
+                self._say(message)
+            if isinstance(event, Discarded):
+                self._line.tell({"discarded": event.reason})
+            else:
+                await self._understood(event)
+
+    async def _understood(self, final: Final) -> None:
+        utterance = final.utterance
+        self._line.tell({"text": utterance.transcript.text, **self._result(final)})
+        earlier = bool(self._turns)
+        judged = asyncio.Event()
+        turn = self._begin(self._spoken(utterance, judged))
+        if not earlier:  # so that text and emotion go together
+            waiting = asyncio.create_task(judged.wait())
+            await asyncio.wait({turn, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+
+    def _result(self, final: Final) -> dict[str, Any]:
+        words = final.utterance.transcript.words
+        if not self._words or not words:
+            return {}
+        return {
+            "result": [
+                {
+                    "conf": round(word.confidence, 6),
+                    "end": round(final.start_s + word.end, 3),
+                    "start": round(final.start_s + word.start, 3),
+                    "word": word.text,
+                }
+                for word in words
+            ]
+        }
+
+    def _begin(self, turn: Awaitable[None]) -> asyncio.Task[Any]:
+        task = self._calls.keep(self._told(turn))
+        self._turns.add(task)
+        task.add_done_callback(self._turns.discard)
+        return task
+
+    async def _told(self, turn: Awaitable[None]) -> None:
+        """A turn that fails is told; the call goes on."""
+        try:
+            await turn
+        except errors.EmotionLayerError as error:
+            log.info("voice.turn.refused", code=error.code)
+            self._line.fail(error)
+        except Exception as error:
+            log.error("voice.turn.failed", error=type(error).__name__)
+            self._line.fail(errors.AssistantError("The assistant failed. The server's log names the error."))
+
+    async def _spoken(self, utterance: Utterance, judged: asyncio.Event) -> None:
+        async with self._calls.assistant.order.turn(self.sender):
+            # Asked again: the turns before, now understood, may have withdrawn the consent.
+            if not await may_analyse_now(self._agent(), self.sender):
+                utterance = Utterance(
+                    utterance.transcript, duration_s=utterance.duration_s, timings_ms=utterance.timings_ms
+                )
+            if self._tell_emotion(utterance):
+                self._line.tell({"state": utterance.to_metadata()["affect"]})
+            judged.set()
+            text = utterance.transcript.text.strip()
+            if text:
+                await self._ask(text, {**self._metadata, METADATA_KEY: utterance.to_metadata()})
+                self._line.tell({"state": await state_of(self._agent(), self.sender)})
+
+    async def _typed(self, text: str, metadata: dict[str, Any]) -> None:
+        async with self._calls.assistant.order.turn(self.sender):
+            await self._ask(text, metadata)
+            read = await last_utterance(self._agent(), self.sender)
+            if read and not text.startswith("/"):
+                self._tell_emotion(replace(read, transcript=Transcript(text)))
+            self._line.tell({"state": await state_of(self._agent(), self.sender)})
+
+    async def _ask(self, text: str, metadata: dict[str, Any]) -> None:
+        if self._interruption:
+            said = {"said": round(self._interruption.said, 3), "sentences": self._interruption.sentences}
+            metadata = {**metadata, INTERRUPTED_KEY: said}
+            self._interruption = None
+        agent = self._agent()
+        self._calls.assistant.check_ready(agent)
+        await self._calls.assistant.answer(text, self.sender, _LiveOutput(self._calls), metadata)
+
+    def _tell_emotion(self, utterance: Utterance) -> bool:
+        """Tell what this turn alone says; false where it was not analysed."""
+        if utterance.emotion.source == "none" and utterance.words is None:
+            return False
+        record = utterance.to_metadata()
+        self._line.tell(
+            {
+                "emotion": record["emotion"],
+                "interim": False,
+                "prosody": record["prosody"],
+                "words": record["words"],
+            }
+        )
+        return True
+
+
+def error_news(error: errors.EmotionLayerError) -> dict[str, Any]:
+    """An error as both wires tell it."""
+    return {"error": {"code": error.code, "message": str(error)}}

@@ -1,0 +1,236 @@
+"""Speaking an assistant's messages to one caller, until the caller interrupts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Literal, Protocol
+
+import structlog
+
+from emotionlayer_rasa.errors import EmotionLayerError
+from emotionlayer_rasa.synthesis import SpeechChunk, SpeechSynthesizer
+
+log = structlog.get_logger(__name__)
+
+_AHEAD_S = 5.0
+"""Speech that is sent before it is heard, seconds: more is made for nothing when the caller interrupts."""
+
+
+@dataclass(frozen=True)
+class SpeechFormat:
+    """What speech is sent in; ``sample_rate`` in Hz, None for what the voice has."""
+
+    encoding: Literal["pcm16", "mulaw"]
+    sample_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class SpeechPiece:
+    """A sentence of a reply, or a part of a long one.
+
+    Attributes:
+        id: number of the spoken message, from 1.
+        part: number of the piece in it, from 0.
+        sentence: what is said.
+        encoding, sample_rate: of ``audio``.
+        seconds: length.
+        audio: the samples, one channel.
+    """
+
+    id: int
+    part: int
+    sentence: str
+    encoding: str
+    sample_rate: int
+    seconds: float
+    audio: bytes
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """The caller spoke while we did.
+
+    Attributes:
+        id: of the message that was being heard.
+        said: share of all that was to be said, by characters, 0..1.
+        sentences: sentences that were heard to their end.
+    """
+
+    id: int
+    said: float
+    sentences: int
+
+
+class SpokenLine(Protocol):
+    """Where speech goes."""
+
+    def speak(self, piece: SpeechPiece) -> None:
+        """Send one piece."""
+
+    def spoken(self, id: int, seconds: float) -> None:
+        """All of a message was sent, so many seconds."""
+
+    def fail(self, error: EmotionLayerError) -> None:
+        """A message cannot be spoken."""
+
+
+@dataclass
+class _Reply:
+    id: int
+    text: str
+    style: dict[str, Any]
+    pieces: list[tuple[int, float]] = field(default_factory=list)
+    """Characters and seconds of each piece sent."""
+
+    @property
+    def seconds(self) -> float:
+        return sum(seconds for _, seconds in self.pieces)
+
+
+class Speaker:
+    """Speaks messages one after the other.
+
+    Args:
+        synthesizer: the voice.
+        language: of the texts.
+        format: what speech is sent in.
+        line: where it goes.
+        now: a clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        synthesizer: SpeechSynthesizer,
+        language: str,
+        format: SpeechFormat,
+        line: SpokenLine,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._synthesizer = synthesizer
+        self._language = language
+        self._format = format
+        self._line = line
+        self._now = now
+        self._count = 0
+        self._replies: list[_Reply] = []
+        """Since we were last silent."""
+        self._heard_at = 0.0
+        """When the last of what was sent will have been heard."""
+        self._worker: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the caller hears us, or soon will."""
+        return self._worker is not None or self._now() < self._heard_at
+
+    def say(self, text: str, style: dict[str, Any]) -> None:
+        """Speak a message after those before it.
+
+        Args:
+            text: plain text.
+            style: the message's custom payload: ``speed``, ``pitch`` and ``tone`` count.
+        """
+        if not self.speaking:
+            self._replies.clear()
+        self._count += 1
+        self._replies.append(_Reply(self._count, text, style))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._speak_on())
+
+    def interrupt(self) -> Interruption | None:
+        """Be silent now; what was heard of what, or None where nothing was being said."""
+        if not self.speaking:
+            return None
+        if self._worker:
+            self._worker.cancel()
+            self._ending.add(self._worker)
+            self._worker.add_done_callback(self._ending.discard)
+            self._worker = None
+        heard_s = sum(reply.seconds for reply in self._replies) - max(0.0, self._heard_at - self._now())
+        self._heard_at = 0.0
+        replies, self._replies = self._replies, []
+        return _interruption(replies, heard_s)
+
+    def played(self, id: int, seconds: float | None) -> None:
+        """The other side tells what it has played: so many seconds of a message, or None for all of it."""
+        if not self._replies or not self._replies[0].id <= id <= self._replies[-1].id:
+            return
+        left = 0.0
+        for reply in self._replies:
+            if reply.id == id and seconds is not None:
+                left += max(0.0, reply.seconds - seconds)
+            elif reply.id > id:
+                left += reply.seconds
+        self._heard_at = self._now() + left
+
+    async def sent(self) -> None:
+        """Wait until everything is sent."""
+        while self._worker:
+            await asyncio.wait({self._worker})
+
+    async def close(self) -> None:
+        """Be silent for good; the speech program has ended then."""
+        self.interrupt()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    async def _speak_on(self) -> None:
+        spoken = 0
+        while spoken < len(self._replies):
+            reply = self._replies[spoken]
+            spoken += 1
+            try:
+                await self._speak(reply)
+            except EmotionLayerError as error:
+                self._line.fail(error)
+            except Exception as error:
+                log.error("voice.speech.failed", error=type(error).__name__)
+            self._line.spoken(reply.id, reply.seconds)
+        self._worker = None
+
+    async def _speak(self, reply: _Reply) -> None:
+        stream = self._synthesizer.synthesize(
+            reply.text,
+            speed=_number(reply.style.get("speed"), 1.0),
+            pitch=str(reply.style.get("pitch", "default")),
+            tone=str(reply.style.get("tone", "")),
+            language=self._language,
+        )
+        async with stream:
+            async for chunk in stream:
+                rate, audio = await asyncio.to_thread(self._encoded, chunk)
+                self._heard_at = max(self._now(), self._heard_at) + chunk.duration_s
+                part = len(reply.pieces)
+                reply.pieces.append((len(chunk.text), chunk.duration_s))
+                self._line.speak(
+                    SpeechPiece(reply.id, part, chunk.text, self._format.encoding, rate, chunk.duration_s, audio)
+                )
+                await asyncio.sleep(max(0.0, self._heard_at - self._now() - _AHEAD_S))
+
+    def _encoded(self, chunk: SpeechChunk) -> tuple[int, bytes]:
+        if self._format.encoding == "mulaw":
+            return 8000, chunk.mulaw()
+        rate = self._format.sample_rate or chunk.sample_rate
+        return rate, chunk.pcm16(rate)
+
+
+def _interruption(replies: list[_Reply], heard_s: float) -> Interruption:
+    characters, sentences, id = 0.0, 0, replies[0].id
+    for reply in replies:
+        for length, seconds in reply.pieces:
+            if heard_s <= 0:
+                break
+            id = reply.id
+            share = min(1.0, heard_s / seconds) if seconds else 1.0
+            characters += share * length
+            sentences += share > 0.99
+            heard_s -= seconds
+    total = sum(len(reply.text) for reply in replies) or 1
+    return Interruption(id, min(1.0, characters / total), sentences)
+
+
+def _number(value: Any, default: float) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else default

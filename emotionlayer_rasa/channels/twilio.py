@@ -1,0 +1,362 @@
+"""``/webhooks/voice/twilio``: telephone calls over Twilio's Media Streams, both ways.
+
+Set up: ``twilio: {public_url: https://bot.example.com}`` under ``emotionlayer_rasa.VoiceInput`` in
+``credentials.yml``, the account's auth token in the environment variable ``TWILIO_AUTH_TOKEN``, and at Twilio, for
+the number's incoming calls, the webhook ``POST https://bot.example.com/webhooks/voice/twilio``.
+
+- ``POST /webhooks/voice/twilio`` answers an incoming call with TwiML that connects it to the websocket below.
+  The request must bear Twilio's signature. (https://www.twilio.com/docs/usage/webhooks/webhooks-security)
+- ``WS /webhooks/voice/twilio`` holds the call (https://www.twilio.com/docs/voice/media-streams/websocket-messages).
+  Twilio signs no websocket: the TwiML carries a ticket, good for one call and a minute, as a parameter.
+
+The call opens with ``/session_start``, whose answer, the disclosure, is spoken first. Each utterance is a turn;
+answers are spoken sentence by sentence, the titles of their buttons too, until the caller speaks or presses a key.
+Keys are a turn when ``#`` is pressed or none for two seconds.
+
+**Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
+
+**The sender** is ``tel-`` and a keyed hash (HMAC-SHA-256, with the auth token) of the caller's number: who calls
+again goes on with the same conversation; no number is kept. Callers who withhold theirs, and a second call from
+a number while the first goes on, get a conversation for the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import time
+from typing import Any, Callable, Mapping
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import quoteattr
+
+import pydantic
+import structlog
+
+from emotionlayer_rasa import errors
+from emotionlayer_rasa.channels.call import Call, Calls, Line, error_news
+from emotionlayer_rasa.channels.socket import CallSocket
+from emotionlayer_rasa.channels.speaking import Interruption, SpeechFormat, SpeechPiece
+from emotionlayer_rasa.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_RATE = 8000
+_PIECE_BYTES = _RATE // 5
+"""200 ms a message: little is on its way when the caller interrupts."""
+_TICKET_S = 60
+_START_WITHIN_S = 10.0
+_WITHHELD = frozenset(
+    {"", "anonymous", "restricted", "unavailable", "unknown", "+266696687", "+7378742833", "+2562533"}
+    | {"+8566696687", "+86282452253"}
+)
+"""What Twilio gives for a number that is withheld (the digits spell ``anonymous``, ``restricted``, …)."""
+
+
+class TwilioSettings(Settings):
+    """Keys of ``twilio``.
+
+    Attributes:
+        public_url: address at which Twilio reaches this server, such as ``https://bot.example.com``.
+        auth_token_env: environment variable that holds the account's auth token.
+        dtmf_intent: intent that pressed keys are sent as, ``/INTENT{"digits": "12"}``; None sends them as text.
+        dtmf_pause_s: seconds without a key after which the keys are a turn.
+    """
+
+    public_url: str = pydantic.Field(regex=r"^https?://[^/]+(/.*[^/])?$")
+    auth_token_env: str = pydantic.Field(default="TWILIO_AUTH_TOKEN", min_length=1)
+    dtmf_intent: str | None = pydantic.Field(default=None, regex=r"^[\w-]+$")
+    dtmf_pause_s: float = pydantic.Field(default=2.0, gt=0.0, le=30.0)
+
+
+class Twilio:
+    """The account that calls come from.
+
+    Raises:
+        ConfigurationError: its auth token is not set.
+    """
+
+    def __init__(self, settings: TwilioSettings) -> None:
+        token = os.environ.get(settings.auth_token_env)
+        if not token:
+            raise errors.ConfigurationError(
+                f"credentials.yml, emotionlayer_rasa.VoiceInput: 'twilio' needs the account's auth token in the "
+                f"environment variable {settings.auth_token_env}, and it is not set."
+            )
+        self.settings = settings
+        self._key = token.encode()
+
+    def answer_call(self, path: str, query: str, body: bytes, signature: str) -> str:
+        """TwiML for an incoming call.
+
+        Args:
+            path, query: of the request's address.
+            body: the form that Twilio posts.
+            signature: header ``X-Twilio-Signature``.
+
+        Raises:
+            UnauthorizedError: the signature is not Twilio's.
+            RequestError: the form is no call.
+        """
+        form = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+        url = f"{self.settings.public_url}{path}" + (f"?{query}" if query else "")
+        if not hmac.compare_digest(self.signature(url, form).encode(), signature.encode()):
+            raise errors.UnauthorizedError(
+                "The request does not bear Twilio's signature. Check the auth token, and that 'public_url' is the "
+                "address that Twilio calls."
+            )
+        values = dict(form)
+        call = values.get("CallSid", "")
+        if not call:
+            raise errors.RequestError("The form has no 'CallSid': it is no call.")
+        sender = self.sender(values.get("From", ""), call)
+        websocket = f"ws{self.settings.public_url[4:]}{path}"
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Response><Connect><Stream url={quoteattr(websocket)}>"
+            f'<Parameter name="sender" value={quoteattr(sender)}/>'
+            f'<Parameter name="ticket" value={quoteattr(self.ticket(call, sender))}/>'
+            "</Stream></Connect></Response>"
+        )
+
+    def signature(self, url: str, form: list[tuple[str, str]]) -> str:
+        """Twilio's signature of a request: HMAC-SHA1 of address and sorted form, in base64."""
+        signed = url + "".join(key + value for key, value in sorted(set(form)))
+        return base64.b64encode(hmac.new(self._key, signed.encode(), hashlib.sha1).digest()).decode()
+
+    def sender(self, number: str, call: str) -> str:
+        """Id of the caller's conversation."""
+        known = number.strip().lower() not in _WITHHELD
+        return "tel-" + self._digest("number", number) if known else f"tel-{call}"
+
+    def ticket(self, call: str, sender: str, now: float | None = None) -> str:
+        """What lets a call's websocket in, for a minute."""
+        expires = str(int((time.time() if now is None else now) + _TICKET_S))
+        return f"{expires}.{self._digest('ticket', call, sender, expires)}"
+
+    def check_ticket(self, ticket: str, call: str, sender: str) -> None:
+        """Let a call in.
+
+        Raises:
+            UnauthorizedError: the ticket is not for this call, or too old.
+        """
+        expires, _, digest = ticket.partition(".")
+        expected = self._digest("ticket", call, sender, expires)
+        if not hmac.compare_digest(digest.encode(), expected.encode()) or int(expires) < time.time():
+            raise errors.UnauthorizedError("The stream has no valid ticket. Let the TwiML of this server open it.")
+
+    def _digest(self, *parts: str) -> str:
+        return hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
+
+
+async def serve_twilio(calls: Calls, agent: Callable[[], Any], websocket: Any, twilio: Twilio) -> None:
+    """Hold one telephone call.
+
+    Args:
+        calls: the channel's calls.
+        agent: gives Rasa's agent.
+        websocket: as Sanic gives it.
+        twilio: the account.
+    """
+    with calls.place():
+        await _TelephoneCall(calls, agent, CallSocket(websocket), twilio).serve()
+
+
+class _TelephoneLine(Line):
+    """Speech, and nothing else, to the caller."""
+
+    def __init__(self, socket: CallSocket, stream: str) -> None:
+        self._socket = socket
+        self._stream = stream
+        self._heard_s: dict[str, tuple[int, float]] = {}
+        """By the name of a mark, what of which message has been heard when it comes back."""
+        self._sent = (0, 0.0)
+
+    def tell(self, news: Mapping[str, Any]) -> None:
+        """Nothing: a telephone shows nothing."""
+
+    def fail(self, error: errors.EmotionLayerError) -> None:
+        log.warning("voice.telephone.failed", code=error.code)
+
+    def speak(self, piece: SpeechPiece) -> None:
+        for start in range(0, len(piece.audio), _PIECE_BYTES):
+            payload = base64.b64encode(piece.audio[start : start + _PIECE_BYTES]).decode()
+            self._send("media", {"media": {"payload": payload}}, speech=True)
+        id, seconds = self._sent
+        self._sent = (piece.id, piece.seconds + (seconds if id == piece.id else 0.0))
+        mark = f"{piece.id}.{piece.part}"
+        self._heard_s[mark] = self._sent
+        self._send("mark", {"mark": {"name": mark}}, speech=True)
+
+    def spoken(self, id: int, seconds: float) -> None:
+        """Nothing: the last piece had a mark."""
+
+    def stop(self, interruption: Interruption) -> None:
+        self._socket.drop_speech()
+        self._heard_s.clear()  # Twilio sends back the marks of what it forgets
+        self._send("clear", {})
+
+    def heard(self, mark: str) -> tuple[int, float] | None:
+        """Message and seconds of it that were heard when this mark came back."""
+        return self._heard_s.pop(mark, None)
+
+    def _send(self, event: str, content: dict[str, Any], speech: bool = False) -> None:
+        self._socket.send(json.dumps({"event": event, "streamSid": self._stream, **content}), speech)
+
+
+class _TelephoneCall:
+    def __init__(self, calls: Calls, agent: Callable[[], Any], socket: CallSocket, twilio: Twilio) -> None:
+        self._calls = calls
+        self._agent = agent
+        self._socket = socket
+        self._twilio = twilio
+        self._call: Call | None = None
+        self._line: _TelephoneLine | None = None
+        self._opened_at = time.monotonic()
+        self._keys = ""
+        self._pause: asyncio.TimerHandle | None = None
+
+    async def serve(self) -> None:
+        failed = False
+        try:
+            goes_on = True
+            while goes_on:
+                message = await self._socket.receive()
+                self._check()
+                if message is not None:
+                    goes_on = await self._take(_object(message))
+        except EOFError:
+            pass
+        except errors.EmotionLayerError as error:
+            failed = True
+            log.warning("voice.telephone.ended", code=error.code)
+            self._socket.send(json.dumps({"event": "error", **error_news(error)}))
+        finally:
+            # Sanic cancels the handler of a connection that is lost, at whichever await it is.
+            await self._calls.finish(self._close(failed))
+
+    async def _close(self, failed: bool) -> None:
+        if self._pause:
+            self._pause.cancel()
+        if self._call:
+            await self._call.close()
+        await self._socket.close(failed)
+
+    def _check(self) -> None:
+        if self._call:
+            self._call.check()
+        elif time.monotonic() - self._opened_at > _START_WITHIN_S:
+            raise errors.CallIdleError(f"No 'start' came within {_START_WITHIN_S:g} s.")
+
+    async def _take(self, message: Mapping[str, Any]) -> bool:
+        """Deal with one message; false when the call is over."""
+        event = message.get("event")
+        content = message.get(str(event))
+        content = content if isinstance(content, dict) else {}
+        if event == "start":
+            self._start(content)
+        elif event == "media":
+            self._hear(content)
+        elif event == "mark":
+            self._heard(str(content.get("name")))
+        elif event == "dtmf":
+            self._press(str(content.get("digit", "")))
+        elif event == "stop":
+            if self._call:
+                await self._call.end_sound()
+            return False
+        return True
+
+    def _start(self, start: Mapping[str, Any]) -> None:
+        parameters = start.get("customParameters")
+        parameters = parameters if isinstance(parameters, dict) else {}
+        call, sender = str(start.get("callSid", "")), str(parameters.get("sender", ""))
+        self._twilio.check_ticket(str(parameters.get("ticket", "")), call, sender)
+        if self._call:
+            raise errors.RequestError("'start' came twice.")
+        for track in start.get("tracks", ()):
+            _refuse_others(track)
+        sound = start.get("mediaFormat")
+        if sound != {"encoding": "audio/x-mulaw", "sampleRate": _RATE, "channels": 1}:
+            raise errors.UnsupportedAudioError(
+                "The stream is not in Twilio's format: audio/x-mulaw, 8000 Hz, mono."
+            )
+        if self._calls.is_open(sender):  # a company's callers share a number
+            sender = f"{sender}-{call}"
+        self._line = _TelephoneLine(self._socket, str(start.get("streamSid", "")))
+        self._call = Call(
+            self._calls,
+            self._agent,
+            sender,
+            self._line,
+            encoding="mulaw",
+            sample_rate=_RATE,
+            speech=SpeechFormat("mulaw"),
+            spoken_text=_with_buttons,
+        )
+        self._call.write("/session_start")
+
+    def _hear(self, media: Mapping[str, Any]) -> None:
+        _refuse_others(media.get("track", "inbound"))
+        try:
+            sound = base64.b64decode(str(media.get("payload", "")), validate=True)
+        except binascii.Error:
+            raise errors.RequestError("The payload of a 'media' message is no base64.") from None
+        self._begun().feed(sound)
+
+    def _heard(self, mark: str) -> None:
+        call = self._begun()
+        heard = self._line.heard(mark) if self._line else None
+        if heard and call.speaker:
+            call.speaker.played(*heard)
+
+    def _press(self, key: str) -> None:
+        call = self._begun()
+        call.interrupt()
+        if self._pause:
+            self._pause.cancel()
+        if key == "#":
+            self._pressed()
+        else:
+            self._keys += key[:1]
+            loop = asyncio.get_running_loop()
+            self._pause = loop.call_later(self._twilio.settings.dtmf_pause_s, self._pressed)
+
+    def _pressed(self) -> None:
+        keys, self._keys = self._keys, ""
+        intent = self._twilio.settings.dtmf_intent
+        if keys:
+            self._begun().write(f"/{intent}{json.dumps({'digits': keys})}" if intent else keys)
+
+    def _begun(self) -> Call:
+        if self._call is None:
+            raise errors.RequestError("A message came before 'start'.")
+        return self._call
+
+
+def _refuse_others(track: Any) -> None:
+    if track not in ("inbound", "inbound_track"):
+        raise errors.AgentVoiceError(
+            "The stream has the sound of another party than the caller. Emotion is read of the caller alone: "
+            "stream the inbound track only."
+        )
+
+
+def _with_buttons(message: Mapping[str, Any]) -> str:
+    """A message as it is spoken: who cannot see the buttons is told their titles."""
+    titles = [button.get("title") for button in message.get("buttons") or () if isinstance(button, dict)]
+    return " ".join([str(message.get("text") or ""), *(f"{title}." for title in titles if title)]).strip()
+
+
+def _object(message: str | bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(message)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise errors.RequestError("A message must be one JSON object.")
+    return value

@@ -1,0 +1,58 @@
+"""Reading our sections of ``endpoints.yml``."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Mapping
+
+import yaml
+
+from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.settings import S, read_settings
+
+ENDPOINTS_VARIABLE = "EMOTIONLAYER_ENDPOINTS"
+"""Environment variable with the path of ``endpoints.yml``, where it is not in the working folder."""
+
+
+def read_section(cls: type[S], name: str, path: str | Path | None = None) -> S | None:
+    """Read one section; as in Rasa, ``${NAME}`` stands for an environment variable.
+
+    Args:
+        cls: the settings class.
+        name: key of the section.
+        path: the file; None takes ``EMOTIONLAYER_ENDPOINTS``, else ``endpoints.yml`` in the working folder.
+
+    Returns:
+        None where the file or the section is missing.
+
+    Raises:
+        ConfigurationError: a named file is missing, is no YAML, or holds an unknown key or a bad value.
+    """
+    named = path or os.environ.get(ENDPOINTS_VARIABLE)
+    file = Path(named or "endpoints.yml")
+    if not file.is_file():
+        if named:
+            raise ConfigurationError(f"There is no file {file}. Correct the path in {ENDPOINTS_VARIABLE}.")
+        return None
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        raise ConfigurationError(f"{file} is no valid YAML. Check its indentation and quotes.") from None
+    section = content.get(name) if isinstance(content, Mapping) else None
+    if section is None:
+        return None
+    where = f"{file}, {name}"
+    if isinstance(section, Mapping):
+        section = {key: _expanded(value, f"{where}.{key}") for key, value in section.items()}
+    return read_settings(cls, section, where)
+
+
+def _expanded(value: Any, where: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    missing = [name for name in re.findall(r"\$\{(\w+)\}", value) if name not in os.environ]
+    if missing:
+        raise ConfigurationError(f"{where}: set the environment variable {', '.join(missing)}, or remove it here.")
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match.group(1)], value)

@@ -1,0 +1,133 @@
+"""The HTTP side of the NLG server."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, MutableMapping
+
+import structlog
+from aiohttp import web
+from rasa.shared.core.domain import Domain, InvalidDomain
+from rasa.shared.exceptions import RasaException
+
+from emotionlayer_rasa.errors import ConfigurationError, ServerError
+from emotionlayer_rasa.nlg.generator import ResponseGenerator
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Longest request. Rasa sends the whole conversation, some 5 KB a turn: this is a call of thousands of turns."""
+
+# Dates and the like, which YAML may have made of a response's custom payload, become text.
+_to_json = partial(json.dumps, default=str)
+
+
+def create_app(generator: ResponseGenerator, token: str | None = None) -> web.Application:
+    """The server's routes: ``POST /nlg`` answers Rasa, ``GET /`` says that the server is up.
+
+    Errors are ``{"error": {"code", "message"}}``: 400 for what is no request of Rasa, 401 for a wrong token, 413
+    for a body of more than 32 MiB, 500 for a response that Rasa itself cannot fill with the slots.
+
+    Args:
+        generator: words the responses.
+        token: every request to ``/nlg`` must carry it, as ``?token=`` (Rasa's ``token:`` under ``nlg:``), as
+            ``X-Token: …`` or as ``Authorization: Bearer …``; None lets everyone in.
+    """
+
+    async def nlg(request: web.Request) -> web.Response:
+        if token is not None and not hmac.compare_digest(_given_token(request).encode(), token.encode()):
+            return _error(
+                401, "request.unauthorized", "The token is missing or wrong. Set it under nlg: in endpoints.yml."
+            )
+        try:
+            call = await request.json()
+        except web.HTTPRequestEntityTooLarge:
+            return _error(413, "request.too_large", f"The body is longer than {MAX_BODY_BYTES} bytes.")
+        except (ValueError, LookupError, RecursionError):
+            call = None
+        if not isinstance(call, dict) or not isinstance(call.get("response"), str):
+            return _error(
+                400, "request", "The body is no request of Rasa's: a JSON object with the key 'response'."
+            )
+        try:
+            return web.json_response(await generator.generate(call), dumps=_to_json)
+        except Exception as error:  # its message and traceback may hold the caller's words
+            logger.error("nlg.failed error=%s", type(error).__name__)
+            return _error(500, "error", "The response cannot be worded. Check its text and slots in the domain.")
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.add_routes([web.get("/", health), web.post("/nlg", nlg)])
+    return app
+
+
+def read_responses(domain: str | Path) -> dict[str, list[dict[str, Any]]]:
+    """The responses of a domain: a file, or a folder of files, as for ``rasa train --domain``.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is no valid domain.
+    """
+    if not Path(domain).exists():
+        raise ConfigurationError(f"There is no domain at {domain}. Give the file or folder with --domain.")
+    try:
+        return dict(Domain.load(str(domain)).responses)
+    except (RasaException, InvalidDomain) as error:
+        raise ConfigurationError(f"{domain} is no valid domain: {error}") from None
+
+
+def configure_logs() -> None:
+    """Log to stderr, without the tracebacks of Rasa's structured events: they show every slot's value."""
+
+    def without_traceback(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.pop("exc_info", None)
+        return event
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            without_traceback,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def serve(
+    app: web.Application, host: str = "127.0.0.1", port: int = 5056, ready: Callable[..., None] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT (Ctrl-C).
+
+    Args:
+        app: of :func:`create_app`.
+        host: the address to listen on.
+        port: the port to listen on.
+        ready: called once the server listens.
+
+    Raises:
+        ServerError: the address cannot be used.
+    """
+    try:
+        # Without aiohttp's access log: it holds the query, that is, the token.
+        web.run_app(app, host=host, port=port, access_log=None, print=ready, handle_signals=True)
+    except OSError as error:
+        raise ServerError(
+            f"Nothing can be served on {host}:{port} ({error.strerror}). Choose another --port, or end its user."
+        ) from None
+
+
+def _given_token(request: web.Request) -> str:
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    given = bearer if scheme.lower() == "bearer" else ""
+    return (given or request.headers.get("X-Token") or request.query.get("token") or "").strip()
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)

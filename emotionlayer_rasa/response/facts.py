@@ -1,0 +1,301 @@
+"""Numbers, amounts, codes and dates that a reply states, and those that slots hold, in whatever form.
+
+``49.90`` backs ``49,90 €``, ``2026-05-12`` backs ``Tuesday, 12 May``, ``3`` backs ``three days``, ``14:30`` backs
+``half past two``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Iterator, Mapping, Sequence
+
+from emotionlayer_rasa.response.sentences import without_accents
+from emotionlayer_rasa.settings import Settings
+
+_TOKEN = re.compile(r"\d+[a-z]{0,2}(?![\w])(?:[.,:/-]\d+)*|[a-z]*\d[\w]*(?:[.,:/-]\w+)*|[^\W\d_]+|[€$£¥%]")
+_HARMLESS = re.compile(r"\b24 ?/ ?7\b")
+_ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_OTHER_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
+_TIME = re.compile(r"(\d{1,2})[:.](\d{2})(?::\d{2})?")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th|am|pm)")
+_CURRENCY = "€$£¥%"
+_MAX_LENGTH = 50
+"""Letters of the longest number word, and digits of the longest number; what is longer is no number."""
+_REACH = 2
+"""Words between a number and what it counts ("three to five working days")."""
+
+
+class FactWords(Settings):
+    """The words of a language for numbers and dates.
+
+    Attributes:
+        numbers: word to value, such as ``twenty: 20``; ordinals too. Composed ones are put together from these.
+        months, weekdays: from January and from Monday.
+        ambiguous: months that are common words as well, and count only beside a number or a preposition.
+        month_prepositions: those.
+        units: what a counted thing must be for a number word to be a fact.
+        harmless_units: what may be counted in digits without a slot.
+        labels: words in front of a number word that make it a fact, such as ``platform``.
+        joints: words that may stand between a number and its unit, or between the parts of a number.
+    """
+
+    numbers: Mapping[str, int]
+    months: tuple[str, ...]
+    weekdays: tuple[str, ...]
+    ambiguous: tuple[str, ...] = ()
+    month_prepositions: tuple[str, ...] = ()
+    units: tuple[str, ...]
+    harmless_units: tuple[str, ...]
+    labels: tuple[str, ...]
+    joints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number, code, month or weekday of a text.
+
+    Attributes:
+        kind: ``amount`` (of money, time or things), ``number`` in digits, ``word`` for a number in words,
+            ``code`` or ``date``.
+        forms: normal forms, any of which backs it.
+    """
+
+    kind: str
+    forms: frozenset[str]
+
+
+def stated_facts(text: str, words: FactWords) -> list[Fact]:
+    """The facts that a sentence of a reply states; harmless numbers ("two options", "24/7") are left out."""
+    tokens = _tokens(text)
+    facts: list[Fact] = []
+    for start, end, value in _numbers(tokens, words):
+        if _is_fact(tokens, start, end, value, words):
+            facts.append(Fact(_kind(tokens, start, end, words), _digit_forms(tokens[start]) or _forms(value)))
+    for position, token in enumerate(tokens):
+        if (moment := _moment(token)) is not None:
+            facts.append(Fact("date", moment))
+        elif any(char.isdigit() for char in token) and _plain_number(token) is None:
+            facts.append(Fact("code", frozenset([_code(token)])))
+        elif token in words.weekdays:
+            facts.append(Fact("date", frozenset([f"weekday {words.weekdays.index(token) % 7}"])))
+        elif token in words.months and _is_month(tokens, position, words):
+            facts.append(Fact("date", frozenset([f"month {words.months.index(token) % 12 + 1}"])))
+        elif token in _CURRENCY and not _number_beside(tokens, position):
+            facts.append(Fact("number", frozenset([token])))
+    return facts
+
+
+def spoken_together(text: str, words: FactWords) -> set[str]:
+    """Numbers said digit by digit or in groups, joined: ``ten forty two`` and ``1 0 4 2`` give ``1042``."""
+    joined: set[str] = set()
+    run: list[str] = []
+    last = -1
+    for start, end, value in [*_numbers(_tokens(text), words), (-9, -9, 0)]:
+        if start != last:
+            if len(run) > 1:
+                joined.add("".join(run))
+            run = []
+        run.append(str(int(value)))
+        last = end
+    return joined
+
+
+def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
+    """Normal forms of all that the texts hold, each in every way it may be said."""
+    forms: set[str] = set()
+    for text in texts:
+        tokens = _tokens(text)
+        for start, _, value in _numbers(tokens, words):
+            forms |= _digit_forms(tokens[start]) or _forms(value)
+        for position, token in enumerate(tokens):
+            forms.add(_code(token))
+            if (moment := _moment(token)) is not None:
+                forms |= moment
+            if token in words.weekdays:
+                forms.add(f"weekday {words.weekdays.index(token) % 7}")
+            if token in words.months:
+                forms |= _month_forms(tokens, position, words)
+        for found in _ISO_DATE.finditer(text):
+            forms |= _date_forms(*map(int, found.groups()))
+        for found in _OTHER_DATE.finditer(text):
+            day, month, year = map(int, found.groups())
+            forms |= _date_forms(year, month, day) | _date_forms(year, day, month)
+        for found in _TIME.finditer(text):
+            forms |= _time_forms(*map(int, found.groups()[:2]))
+        for found in _NUMBER.finditer(text):
+            whole, *rest = re.split("[.,]", found.group()[:_MAX_LENGTH])
+            if len(rest) == 1 and len(rest[0]) <= 2:  # "49 euros and 90 cents"
+                forms |= {str(int(whole)), str(int(rest[0].ljust(2, "0")))}
+            forms |= _digit_forms(found.group())
+    return forms
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(_HARMLESS.sub(" ", without_accents(text)))
+
+
+def _numbers(tokens: Sequence[str], words: FactWords) -> Iterator[tuple[int, int, float]]:
+    """Start, end and value of each number, in digits or words; words that make up one number count as one."""
+    position = 0
+    while position < len(tokens):
+        digits = _plain_number(tokens[position])
+        if digits is not None:
+            yield position, position + 1, digits
+            position += 1
+            continue
+        value = number_word(tokens[position], words.numbers)
+        if value is None:
+            position += 1
+            continue
+        start, total, position = position, 0, position + 1
+        while position < len(tokens):
+            ahead = position + 1 if tokens[position] in words.joints and value >= 100 else position
+            more = number_word(tokens[ahead], words.numbers) if ahead < len(tokens) else None
+            if more is None:
+                break
+            if more in (100, 1000, 1_000_000) and value < more:
+                value *= more
+            elif value >= 1000 and more < 1000:
+                total, value = total + value, more
+            elif (value % 100 == 0 and value and more < 100) or (
+                20 <= value % 100 < 100 > value % 10 == 0 < more < 10
+            ):
+                value += more
+            else:
+                break
+            position = ahead + 1
+        yield start, position, total + value
+
+
+def number_word(word: str, numbers: Mapping[str, int]) -> int | None:
+    """The value of a number word, also of one that is put together ("venticinque", "duecento"); else None."""
+    if word in numbers or len(word) > _MAX_LENGTH:
+        return numbers.get(word)
+    for tens, value in numbers.items():
+        if 20 <= value < 100 and value % 10 == 0:
+            for stem in (tens, tens[:-1]):
+                unit = numbers.get(word[len(stem) :], 0) if word.startswith(stem) and len(word) > len(stem) else 0
+                if 0 < unit < 10:
+                    return value + unit
+    for name, value in numbers.items():
+        if value in (100, 1000) and name in word:
+            left, _, right = word.partition(name)
+            many = numbers.get(left) if left else 1
+            rest = number_word(right, numbers) if right else 0
+            if many and rest is not None and many < value:
+                return many * value + rest
+    return None
+
+
+def _plain_number(token: str) -> float | None:
+    """The value of digits that are neither a date, a time nor a code; thousands in groups are one number."""
+    if found := _ORDINAL.fullmatch(token[:_MAX_LENGTH]):
+        return float(found[1])
+    if not _NUMBER.fullmatch(token) or _OTHER_DATE.fullmatch(token):
+        return None
+    forms = _digit_forms(token)
+    return max(map(float, forms)) if forms else None
+
+
+def _digit_forms(token: str) -> frozenset[str]:
+    """``1.250,40`` is 1250.4; ``1.250`` may be 1250 or 1.25."""
+    if found := _ORDINAL.fullmatch(token[:_MAX_LENGTH]):
+        return _forms(int(found[1]))
+    if not _NUMBER.fullmatch(token) or len(token) > _MAX_LENGTH:
+        return frozenset()
+    groups = re.split("[.,]", token)
+    whole = all(len(group) == 3 for group in groups[1:])
+    forms = _forms(int("".join(groups))) if whole else frozenset()
+    if len(groups) == 2 or not whole:
+        forms |= _forms(float(f"{''.join(groups[:-1])}.{groups[-1]}"))
+    return forms
+
+
+def _forms(value: float) -> frozenset[str]:
+    return frozenset([str(int(value)) if value == int(value) else f"{value:.10g}"])
+
+
+def _moment(token: str) -> frozenset[str] | None:
+    """Normal forms of a date or a time in digits."""
+    if found := _ISO_DATE.fullmatch(token):
+        return frozenset(["{}-{}-{}".format(*map(int, found.groups()))])
+    if found := _OTHER_DATE.fullmatch(token):
+        day, month, year = map(int, found.groups())
+        year += 2000 if year < 100 else 0
+        return frozenset([f"{year}-{month}-{day}", f"{year}-{day}-{month}"])
+    if ":" in token and (found := _TIME.fullmatch(token)):
+        return frozenset([f"{int(found[1])}:{found[2]}"])
+    return None
+
+
+def _date_forms(year: int, month: int, day: int) -> set[str]:
+    year += 2000 if year < 100 else 0
+    try:
+        weekday = date(year, month, day).weekday()
+    except ValueError:
+        return set()
+    return {f"{year}-{month}-{day}", f"weekday {weekday}", f"month {month}", str(day), str(month), str(year)}
+
+
+def _time_forms(hour: int, minute: int) -> set[str]:
+    hours = {hour, hour % 12 or 12}
+    spoken = {*hours, *((hour % 12) + 1 for hour in hours if minute > 30), minute, 60 - minute}
+    return (
+        {f"{one}:{minute:02}" for one in hours}
+        | {f"{one + minute / 100:.10g}" for one in hours}
+        | {str(number) for number in spoken}
+    )
+
+
+def _month_forms(tokens: Sequence[str], position: int, words: FactWords) -> set[str]:
+    month = words.months.index(tokens[position]) % 12 + 1
+    forms = {f"month {month}", str(month)}
+    near = tokens[max(0, position - 3) : position + 3]
+    numbers = [int(value) for _, _, value in _numbers(near, words)]
+    for day in (number for number in numbers if 1 <= number <= 31):
+        for year in (number for number in numbers if number > 1900):
+            forms |= _date_forms(year, month, day)
+    return forms
+
+
+def _code(token: str) -> str:
+    return "code " + re.sub(r"\W", "", token)
+
+
+def _is_fact(tokens: Sequence[str], start: int, end: int, value: float, words: FactWords) -> bool:
+    after = [token for token in tokens[end : end + _REACH + 2] if token not in words.joints][: _REACH + 1]
+    before = tokens[max(0, start - _REACH - 1) : start]
+    counted = any(token in words.units or token in _CURRENCY for token in after)
+    dated = any(token in words.months or token in words.weekdays for token in (*after[:2], *before[-2:]))
+    labelled = any(token in words.labels for token in before) or any(token in _CURRENCY for token in before[-1:])
+    if counted or dated or labelled:
+        return value != 1 or tokens[start][0].isdigit() or dated or labelled
+    if tokens[start][0].isdigit():
+        return not (value <= 10 and any(token in words.harmless_units for token in after))
+    return value > 12 and value not in (100, 1000, 1_000_000)
+
+
+def _kind(tokens: Sequence[str], start: int, end: int, words: FactWords) -> str:
+    if any(
+        token in words.units or token in _CURRENCY
+        for token in (*tokens[end : end + _REACH], *tokens[start - 1 : start])
+    ):
+        return "amount"
+    return "number" if tokens[start][0].isdigit() else "word"
+
+
+def _is_month(tokens: Sequence[str], position: int, words: FactWords) -> bool:
+    if tokens[position] not in words.ambiguous:
+        return True
+    near = tokens[max(0, position - 2) : position + 2]
+    return any(_plain_number(token) is not None or number_word(token, words.numbers) for token in near) or (
+        position > 0 and tokens[position - 1] in words.month_prepositions
+    )
+
+
+def _number_beside(tokens: Sequence[str], position: int) -> bool:
+    near = tokens[max(0, position - 1) : position + 2]
+    return any(_plain_number(token) is not None for token in near)

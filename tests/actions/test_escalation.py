@@ -1,0 +1,383 @@
+"""Handing over: what the caller hears, what the person who takes over gets, and what Rasa keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+import httpx
+import pytest
+import yaml
+from rasa_sdk import Tracker
+from rasa_sdk.executor import ActionExecutor
+from webhook import SECRET, Webhook, wait_until
+
+from emotionlayer_rasa.actions import ActionEscalateToHuman
+from emotionlayer_rasa.actions import handoff as module
+from emotionlayer_rasa.actions.conversation import read_conversation
+from emotionlayer_rasa.actions.summary import handover_id, reasons, summarise
+from emotionlayer_rasa.affect.priority import priority
+from emotionlayer_rasa.cli.servers import Servers, free_port
+from emotionlayer_rasa.response import languages
+from emotionlayer_rasa.response.templates import replies
+from emotionlayer_rasa.utterance import (
+    METADATA_KEY,
+    AffectiveState,
+    EmotionReading,
+    TextReading,
+    Transcript,
+    Utterance,
+)
+
+WORDS = "my name is Anna Bianchi, order 104277, call 333 1234567"
+
+
+def heard(state: str, strategy: str, valence: float, **cues: float) -> Utterance:
+    emotion = {"neutral": "neutral", "urgency": "fear"}.get(state, "anger")
+    return Utterance(
+        Transcript("", language="en"),
+        EmotionReading(emotion, 0.8, {emotion: 0.8}, valence, 0.85, 0.6, "voice", "m"),
+        words=TextReading(cues=cues) if cues else None,
+        affect=AffectiveState(state, strategy, 0.8, valence, 0.85, 0.6),
+    )
+
+
+CALM = heard("neutral", "direct_efficiency", 0.5)
+ANGRY = heard("anger", "active_deescalation", 0.4)
+AFRAID = heard("urgency", "rapid_resolution", 0.1, danger=0.8, urgency=0.6, complaint=0.9)
+
+
+def user(text: str, utterance: Utterance | None = None, time: float = 1.0) -> dict[str, Any]:
+    metadata = {METADATA_KEY: utterance.to_metadata()} if utterance else {}
+    return {"event": "user", "text": text, "metadata": metadata, "input_channel": "voice", "timestamp": time}
+
+
+def bot(text: str, time: float = 1.0) -> dict[str, Any]:
+    return {"event": "bot", "text": text, "data": {}, "metadata": {}, "timestamp": time}
+
+
+def slot(name: str, value: Any) -> dict[str, Any]:
+    return {"event": "slot", "name": name, "value": value, "timestamp": 1.0}
+
+
+def begin(time: float = 0.0) -> dict[str, Any]:
+    return {"event": "session_started", "timestamp": time}
+
+
+def tracker(events: list[dict[str, Any]], intent: str = "ask_human", **slots: Any) -> dict[str, Any]:
+    return {
+        "sender_id": "caller-7",
+        "slots": {"emotion_consent": True, "escalated": False, "response_strategy": None, **slots},
+        "latest_message": {"intent": {"name": intent}, "entities": [], "text": "…"},
+        "events": events,
+        "paused": False,
+        "active_loop": {},
+        "latest_action_name": None,
+    }
+
+
+def summary(events: list[dict[str, Any]], intent: str = "ask_human", **settings: Any) -> dict[str, Any]:
+    slots = settings.pop("filled", {})
+    conversation = read_conversation(Tracker.from_dict(tracker(events, intent, **slots)))
+    made = summarise(conversation, **settings)
+    assert json.loads(json.dumps(made)) == made
+    return made
+
+
+def conversation_id(events: list[dict[str, Any]], sender: str = "caller-7") -> str:
+    return handover_id(read_conversation(Tracker.from_dict({**tracker(events), "sender_id": sender})))
+
+
+# What the caller hears
+
+
+def escalate(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str | None,
+    events: list[dict[str, Any]],
+    language: str = "en",
+) -> dict[str, Any]:
+    """Run the action as an action server does that has just started."""
+    endpoints = tmp_path / "endpoints.yml"
+    section = {"url": url, "outbox": str(tmp_path / "outbox"), "slots": ["order_number"]}
+    endpoints.write_text(yaml.safe_dump({"handoff": section} if url else {}), encoding="utf-8")
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
+    monkeypatch.setenv("EMOTIONLAYER_HANDOFF_SECRET", SECRET)
+    action = ActionEscalateToHuman()
+    executor = ActionExecutor()
+    executor.register_action(action)
+    call = {
+        "next_action": "action_escalate_to_human",
+        "tracker": tracker(events, language=language, order_number="104277"),
+        "domain": {},
+    }
+    try:
+        result = asyncio.run(executor.run(call))
+    finally:
+        if action._handoff:
+            action._handoff.close()
+    assert result
+    assert result["events"] == [{"event": "slot", "timestamp": None, "name": "escalated", "value": True}]
+    return result
+
+
+def said_for(situation: str, language: str) -> set[str]:
+    (case,) = replies(language).situations[situation].cases
+    return {*case.say, *(text for texts in case.by_strategy.values() for text in texts)}
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(
+    ("status", "situation"),
+    [(204, "handoff_delivered"), (503, "handoff_queued"), (403, "handoff_failed"), (None, "ask_human")],
+)
+def test_the_caller_is_told_what_came_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, situation: str, language: str
+) -> None:
+    with Webhook(status or 200) as webhook:
+        result = escalate(tmp_path, monkeypatch, webhook.url if status else None, [user("a person")], language)
+    (message,) = result["responses"]
+    assert message["text"] in said_for(situation, language)
+    assert message["custom"]["source"] == "template"
+    assert len(webhook.got) == (1 if status else 0)
+
+
+def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    (message,) = escalate(tmp_path, monkeypatch, url, [user("a person", ANGRY)])["responses"]
+    assert message["text"] in said_for("handoff_queued", "en")
+    assert len(list((tmp_path / "outbox").glob("*.json"))) == 1
+
+
+def test_a_webhook_that_hangs_does_not_hold_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+    with Webhook(gate=threading.Event()) as webhook:
+        (message,) = escalate(tmp_path, monkeypatch, webhook.url, [user("a person")])["responses"]
+        assert message["text"] in said_for("handoff_queued", "en")
+
+
+def test_asking_again_does_not_post_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [begin(), user("a person")]
+    with Webhook() as webhook:
+        escalate(tmp_path, monkeypatch, webhook.url, events)
+        events += [slot("escalated", True), user("when will somebody come? i want a person")]
+        again = escalate(tmp_path, monkeypatch, webhook.url, events)
+    assert len(webhook.got) == 1
+    assert again["responses"][0]["text"] in said_for("handoff_delivered", "en")
+
+
+def test_without_a_webhook_the_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    escalate(tmp_path, monkeypatch, None, [user(WORDS)])
+    assert "handoff.not_configured" in caplog.text
+    assert "Anna" not in caplog.text
+
+
+def test_a_summary_that_cannot_be_made_is_no_reason_to_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(*_: Any, **__: Any) -> None:
+        raise RuntimeError(WORDS)
+
+    monkeypatch.setattr("emotionlayer_rasa.actions.escalation.summarise", explode)
+    (message,) = escalate(tmp_path, monkeypatch, "http://127.0.0.1:9/", [user(WORDS)])["responses"]
+    assert message["text"] in said_for("handoff_failed", "en")
+    assert "RuntimeError" in caplog.text
+    assert "Anna" not in caplog.text
+
+
+# What the person gets
+
+
+def test_the_summary_tells_words_and_emotions_of_the_session() -> None:
+    events = [
+        begin(50.0),
+        user("earlier session", ANGRY, 60.0),
+        begin(100.0),
+        user("hello", CALM, 101.0),
+        bot("Hello. Mail us at help@shop.example.", 102.0),
+        user(WORDS, ANGRY, 103.0),
+        slot("response_strategy", "rapid_resolution"),
+        bot("Your order 104277 is on its way.", 104.0),
+        user("someone is hurt, a person now", AFRAID, 105.0),
+    ]
+    filled = {"order_number": "104277", "language": "en", "card": "4111111111111111"}
+    made = summary(events, slots=["order_number", "card", "missing"], filled=filled)
+    assert set(made) == {
+        *("type", "version", "id", "time", "conversation", "channel", "language", "priority", "intent"),
+        *("reasons", "emotion", "slots", "turns"),
+    }
+    assert (made["type"], made["version"], made["conversation"]) == ("emotionlayer.handoff", 1, "caller-7")
+    assert (made["channel"], made["language"], made["intent"]) == ("voice", "en", "ask_human")
+    assert made["slots"] == {"order_number": "104277", "card": "[card number]"}
+    assert made["turns"] == [
+        {"role": "caller", "time": "1970-01-01T00:01:41+00:00", "text": "hello"},
+        {"role": "assistant", "time": "1970-01-01T00:01:42+00:00", "text": "Hello. Mail us at [email]."},
+        {
+            "role": "caller",
+            "time": "1970-01-01T00:01:43+00:00",
+            "text": "my name is [name], order 104277, call [number]",
+        },
+        {"role": "assistant", "time": "1970-01-01T00:01:44+00:00", "text": "Your order 104277 is on its way."},
+        {"role": "caller", "time": "1970-01-01T00:01:45+00:00", "text": "someone is hurt, a person now"},
+    ]
+    course = made["emotion"].pop("course")
+    assert [(turn["time"][-14:-6], turn["state"], turn["strategy"]) for turn in course] == [
+        ("00:01:41", "neutral", "direct_efficiency"),
+        ("00:01:43", "anger", "rapid_resolution"),
+        ("00:01:45", "urgency", "rapid_resolution"),
+    ]
+    last = {axis: course[2][axis] for axis in ("confidence", "valence", "arousal", "dominance")}
+    assert last == {"confidence": 0.8, "valence": 0.1, "arousal": 0.85, "dominance": 0.6}
+    assert (made["emotion"]["state"], made["emotion"]["trend"]) == ("urgency", "falling")
+    assert (made["emotion"]["negative_streak"], made["emotion"]["peak"]["state"]) == (2, "urgency")
+    memory = read_conversation(Tracker.from_dict(tracker(events))).memory
+    assert made["priority"] == priority(memory) > 50
+    assert made["reasons"][:4] == ["caller:asked", "cue:danger=0.80", "cue:urgency=0.60", "state:urgency=0.80"]
+    assert {"streak:2", "trend:falling"} <= set(made["reasons"])
+
+
+def test_only_the_last_turns_are_told_or_none() -> None:
+    events = [begin(), bot("Welcome.")]
+    for number in range(5):
+        events += [user(f"question {number}"), bot(f"answer {number}")]
+    texts = [turn["text"] for turn in summary(events, turns=2)["turns"]]
+    assert texts == ["question 3", "answer 3", "question 4", "answer 4"]
+    assert [turn["text"] for turn in summary(events, turns=9)["turns"]][:2] == ["Welcome.", "question 0"]
+    assert summary(events, turns=0)["turns"] == summary(events, transcripts=False)["turns"] == []
+
+
+def test_a_message_that_rasa_took_back_is_not_told() -> None:
+    events = [user("first"), bot("one"), user("second"), bot("two"), {"event": "rewind"}, user("third")]
+    assert [turn["text"] for turn in summary(events)["turns"]] == ["first", "one", "third"]
+
+
+def test_nothing_is_told_of_emotions_that_consent_was_withdrawn_for() -> None:
+    events = [begin(), user("no", ANGRY), user("no", AFRAID), slot("emotion_consent", False), user("a person")]
+    made = summary(events)
+    assert made["emotion"]["course"] == []
+    assert (made["emotion"]["state"], made["emotion"]["peak"], made["priority"]) == ("unknown", None, 0)
+    assert made["reasons"] == ["caller:asked"]
+
+
+def test_strategies_that_did_not_help_are_reasons() -> None:
+    events = [begin()]
+    for _ in range(3):
+        events += [user("no", ANGRY), slot("response_strategy", "active_deescalation")]
+    memory = read_conversation(Tracker.from_dict(tracker(events))).memory
+    found = reasons(memory, "complaint")
+    assert found == ["state:anger=0.80", "streak:3", "not_helped:active_deescalation"]
+
+
+def test_who_says_yes_after_a_danger_is_still_in_danger() -> None:
+    events = [begin(), user("someone is hurt", AFRAID), bot("Shall I connect you?"), user("yes please")]
+    assert "cue:danger=0.80" in summary(events, "affirm")["reasons"]
+
+
+def test_an_id_is_of_one_handover() -> None:
+    asked = [begin(5.0), user("a person")]
+    first = conversation_id(asked)
+    assert first == conversation_id([*asked, slot("escalated", True), user("a person!")])
+    handed_back = [*asked, slot("escalated", True), slot("escalated", False), user("a person")]
+    next_session = [*asked, slot("escalated", True), begin(9.0), slot("escalated", True), user("a person")]
+    others = {conversation_id(handed_back), conversation_id(next_session), conversation_id(asked, "another")}
+    assert len({first, *others}) == 4
+
+
+# Through Rasa
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The assistant of this repository, its action server with a webhook."""
+
+    rasa: httpx.Client
+    webhook: Webhook
+    logs: Path
+
+    def say(self, text: str) -> str:
+        answer = self.rasa.post("/webhooks/rest/webhook", json={"sender": "anna", "message": text})
+        return " ".join(message["text"] for message in answer.raise_for_status().json() if message.get("text"))
+
+    def tracker(self) -> dict[str, Any]:
+        return self.rasa.get("/conversations/anna/tracker").raise_for_status().json()
+
+
+@pytest.fixture(scope="module")
+def shop(model: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    action_port, rasa_port = free_port(), free_port()
+    with Webhook() as webhook:
+        endpoints = {
+            "action_endpoint": {"url": f"http://127.0.0.1:{action_port}/webhook"},
+            "handoff": {"url": webhook.url, "outbox": str(folder / "outbox"), "slots": ["order_number"]},
+        }
+        (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), encoding="utf-8")
+        (folder / "credentials.yml").write_text("rest:\n", encoding="utf-8")
+        environment = {
+            "RASA_TELEMETRY_ENABLED": "false",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "EMOTIONLAYER_ENDPOINTS": str(folder / "endpoints.yml"),
+            "EMOTIONLAYER_HANDOFF_SECRET": SECRET,
+        }
+        command = [sys.executable, "-m", "rasa", "run"]
+        with Servers(folder / "logs", environment) as servers:
+            servers.start("actions", [*command, "actions", "--port", str(action_port)])
+            servers.start(
+                "rasa",
+                [
+                    *(*command, "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
+                    *("--model", str(model), "--endpoints", str(folder / "endpoints.yml")),
+                    *("--credentials", str(folder / "credentials.yml")),
+                ],
+            )
+            address = f"http://127.0.0.1:{rasa_port}"
+            servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.is_success)
+            servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
+            with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
+                yield Shop(http, webhook, folder / "logs")
+
+
+def emotion(turn: dict[str, Any]) -> dict[str, Any]:
+    (found,) = [entity for entity in turn["parse_data"]["entities"] if entity["entity"] == "emotion"]
+    return found
+
+
+def test_a_caller_who_asks_for_a_person_is_handed_over_and_no_longer_analysed(shop: Shop) -> None:
+    shop.say("where is my order 1042")
+    shop.say("this is a disgrace, i am furious, write to anna@mail.example")
+    answer = shop.say("i want to speak to a person")
+    assert answer in said_for("handoff_delivered", "en")
+    wait_until(lambda: shop.webhook.got)
+    ((key, made),) = shop.webhook.got
+    assert (made["id"], made["conversation"], made["channel"]) == (key, "anna", "rest")
+    assert (made["slots"], made["intent"]) == ({"order_number": "1042"}, "ask_human")
+    assert "caller:asked" in made["reasons"]
+    texts = [turn["text"] for turn in made["turns"] if turn["role"] == "caller"]
+    assert texts[0] == "where is my order 1042"
+    assert texts[1] == "this is a disgrace, i am furious, write to [email]"
+    assert texts[2] == "i want to speak to a person"
+    assert made["emotion"]["course"][1]["state"] in ("anger", "frustration")
+    assert shop.tracker()["slots"]["escalated"] is True
+
+    shop.say("i am so angry, nobody answers me")
+    after = shop.tracker()
+    last = [event for event in after["events"] if event["event"] == "user"][-1]
+    assert (emotion(last)["value"], emotion(last)["source"]) == ("unknown", "none")
+    assert after["slots"]["emotion"] == "unknown"
+
+    shop.say("i want to speak to a person")
+    assert len(shop.webhook.got) == 1, "the same handover"
+    written = (shop.logs / "actions.log").read_text(encoding="utf-8", errors="replace")
+    assert f"handoff.delivered id={key}" in written
+    assert "furious" not in written
+    assert "anna" not in written

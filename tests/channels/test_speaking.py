@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotionlayer_rasa.channels.speaking import Interruption, Speaker, SpeechFormat, SpeechPiece
+from emotionlayer_rasa.errors import EmotionLayerError, SpeechError
+from emotionlayer_rasa.synthesis import SpeechStyle, SpeechSynthesizer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class ToneSynthesizer(SpeechSynthesizer):
+    """A tenth of a second a character."""
+
+    model = "test/tone"
+
+    def __init__(self) -> None:
+        self.styles: list[SpeechStyle] = []
+
+    async def speak(self, sentence: str, style: SpeechStyle) -> tuple[np.ndarray, int]:
+        self.styles.append(style)
+        if "fail" in sentence:
+            raise SpeechError("The voice has failed. Try another.")
+        return np.full(1600 * len(sentence), 0.25, np.float32), 16_000
+
+
+class Line:
+    def __init__(self) -> None:
+        self.pieces: list[SpeechPiece] = []
+        self.ended: list[tuple[int, float]] = []
+        self.errors: list[str] = []
+
+    def speak(self, piece: SpeechPiece) -> None:
+        self.pieces.append(piece)
+
+    def spoken(self, id: int, seconds: float) -> None:
+        self.ended.append((id, seconds))
+
+    def fail(self, error: EmotionLayerError) -> None:
+        self.errors.append(error.code)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def speaker(line: Line, clock: Any, **format: Any) -> tuple[Speaker, ToneSynthesizer]:
+    voice = ToneSynthesizer()
+    return Speaker(voice, "en", SpeechFormat(**(format or {"encoding": "pcm16"})), line, clock), voice
+
+
+async def test_messages_are_spoken_in_order_and_style() -> None:
+    line, clock = Line(), Clock()
+    speaking, voice = speaker(line, clock)
+    speaking.say("Ten chars.", {"speed": 0.8, "pitch": "low", "tone": "apologetic"})
+    speaking.say("Next. One.", {"speed": "fast"})
+    await speaking.sent()
+    assert [(piece.id, piece.part, piece.sentence) for piece in line.pieces] == [
+        (1, 0, "Ten chars."),
+        (2, 0, "Next."),
+        (2, 1, "One."),
+    ]
+    assert line.ended == [(1, pytest.approx(1.0)), (2, pytest.approx(0.9))]
+    assert (voice.styles[0].speed, voice.styles[1].speed) == (0.8, 1.0)
+    assert voice.styles[0].semitones < 0
+    assert len(line.pieces[0].audio) == 2 * 16_000
+
+
+@pytest.mark.parametrize(
+    ("format", "rate", "size"),
+    [
+        ({"encoding": "mulaw"}, 8000, 8000),
+        ({"encoding": "pcm16", "sample_rate": 24_000}, 24_000, 48_000),
+        ({"encoding": "pcm16"}, 16_000, 32_000),
+    ],
+)
+async def test_speech_comes_in_the_wanted_format(format: dict[str, Any], rate: int, size: int) -> None:
+    line = Line()
+    speaking, _ = speaker(line, Clock(), **format)
+    speaking.say("Ten chars.", {})
+    await speaking.sent()
+    (piece,) = line.pieces
+    assert (piece.encoding, piece.sample_rate, len(piece.audio)) == (format["encoding"], rate, size)
+
+
+async def test_an_interruption_tells_how_far_we_got() -> None:
+    line, clock = Line(), Clock()
+    speaking, _ = speaker(line, clock)
+    assert speaking.interrupt() is None
+    speaking.say("Ten chars. And ten.!", {})
+    await speaking.sent()
+    clock.now += 1.45  # 1 s of the first sentence, half of the second
+    assert speaking.speaking
+    assert speaking.interrupt() == Interruption(1, pytest.approx(14.5 / 20), 1)
+    assert not speaking.speaking
+    assert speaking.interrupt() is None
+    speaking.played(1, 0.2)  # a report that comes late
+    assert not speaking.speaking
+
+    speaking.say("Again.", {})
+    await speaking.sent()
+    clock.now += 0.7
+    assert not speaking.speaking, "it was heard to its end"
+
+
+async def test_reports_of_the_client_go_before_the_clock() -> None:
+    line, clock = Line(), Clock()
+    speaking, _ = speaker(line, clock)
+    speaking.say("Ten chars.", {})
+    speaking.say("Ten more..", {})
+    await speaking.sent()
+    clock.now += 60
+    assert not speaking.speaking
+    speaking.played(1, 0.5)
+    assert speaking.speaking
+    interruption = speaking.interrupt()
+    assert interruption is not None
+    assert (interruption.id, interruption.sentences) == (1, 0)
+    assert interruption.said == pytest.approx(0.25)
+
+    speaking.say("Ten chars.", {})
+    await speaking.sent()
+    speaking.played(3, None)
+    assert not speaking.speaking
+
+
+async def test_a_message_that_cannot_be_spoken_is_told_and_the_next_one_comes() -> None:
+    line = Line()
+    speaking, _ = speaker(line, Clock())
+    speaking.say("This will fail.", {})
+    speaking.say("This not.", {})
+    await speaking.sent()
+    assert line.errors == ["speech"]
+    assert [piece.id for piece in line.pieces] == [2]
+    assert [id for id, _ in line.ended] == [1, 2]
+
+
+async def test_little_is_sent_ahead_and_nothing_after_an_interruption() -> None:
+    line, clock = Line(), Clock()
+    speaking, _ = speaker(line, clock)
+    speaking.say("A sentence that takes four seconds here. " * 5, {})
+    while len(line.pieces) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert len(line.pieces) == 2, "no more than five seconds ahead"
+    assert speaking.interrupt() is not None
+    await speaking.close()
+    await asyncio.sleep(0.1)
+    assert len(line.pieces) == 2
+    assert line.ended == []

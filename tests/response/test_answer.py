@@ -1,0 +1,66 @@
+"""Reading the JSON answer of a model, as models really write it."""
+
+from __future__ import annotations
+
+import pytest
+
+from emotionlayer_rasa.errors import LLMError
+from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer
+from emotionlayer_rasa.taxonomy import STRATEGIES
+
+REPLY = "I'm sorry. Order 1042 is on its way."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way."}',
+        '```json\n{"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way."}\n```',
+        'Sure! Here: {"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way."} Enjoy.',
+        '{"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way.",}',
+        '{"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way."',
+        '{"strategy": "s", "tone": "t", "reply": "I\'m sorry.\nOrder 1042 is on its way."}',
+        "{'strategy': 's', 'tone': 't', 'reply': 'I'm sorry. Order 1042 is on its way.'}",
+        "{'strategy': 's', 'tone': 't', 'reply': 'I\\'m sorry. Order 1042 is on its way.'}",
+        '{strategy: "s", tone: "t", reply: "I\'m sorry. Order 1042 is on its way."}',
+        '{"answer": {"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way."}}',
+        '{"strategy": "s", "tone": "t", "reply": "I\\u0027m sorry. Order 1042 is on its way.", "why": 3,}',
+    ],
+)
+def test_careless_json_is_read(text: str) -> None:
+    assert read_answer(text) == Answer(REPLY, "s", "t")
+
+
+def test_quotation_marks_inside_a_reply() -> None:
+    assert read_answer('{"reply": "Say \\"stop\\".", "tone": "t"}').reply == 'Say "stop".'
+    assert read_answer('{"tone": "t", "reply": "Say "stop" now.", "strategy": "s"}').reply == 'Say "stop" now.'
+
+
+def test_strategy_and_tone_may_be_missing() -> None:
+    assert read_answer('{"reply": "Hello."}') == Answer("Hello.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Hello.",
+        "[1, 2]",
+        '{"answer": "Hello."}',
+        '{"reply": ["Hello."]}',
+        '{"reply": " "}',
+        '{"reply": "I am sor',
+    ],
+)
+def test_no_reply_is_an_error(text: str) -> None:
+    with pytest.raises(LLMError) as caught:
+        read_answer(text)
+    assert caught.value.code == "llm.schema"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_schema_is_strict_and_fixes_the_strategy(strategy: str) -> None:
+    schema = answer_schema(strategy)
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) == set(schema["properties"]) == {"strategy", "tone", "reply"}
+    assert schema["properties"]["strategy"]["enum"] == [strategy]
