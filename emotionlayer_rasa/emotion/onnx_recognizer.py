@@ -15,6 +15,7 @@ from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
 from emotionlayer_rasa.emotion.pad import DIMENSIONS
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
+from emotionlayer_rasa.emotion.silence import without_silence
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
@@ -35,6 +36,8 @@ class ModelDescription(Settings):
         version: version of the weights.
         prosody: names of the prosody fields that the model takes, in order.
         window_s: longest piece the model takes at once, seconds.
+        without_silence: whether the model is given the sound without the silence around the speech, see
+            :func:`emotionlayer_rasa.emotion.silence.without_silence`; prosody is measured with it.
         temperature: the log-probabilities are divided by it, which makes the confidence mean what it says.
         threshold: confidence below which the label is ``unknown``.
         training: data, split and settings of the training, for the reader.
@@ -45,6 +48,7 @@ class ModelDescription(Settings):
     version: str
     prosody: tuple[str, ...]
     window_s: float
+    without_silence: bool = False
     temperature: float
     threshold: float
     training: Mapping[str, Any] = pydantic.Field(default_factory=dict)
@@ -95,6 +99,8 @@ class OnnxRecognizer(EmotionRecognizer):
 
     def _analyse(self, samples: np.ndarray, prosody: Prosody) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (8,) and valence, arousal, dominance (3,) of samples (n,)."""
+        if self.description.without_silence:
+            samples = without_silence(samples)
         count = math.ceil(len(samples) / (self.description.window_s * SAMPLE_RATE))
         measured = prosody_vector(prosody, self.description.prosody)[None]
         pieces = np.array_split(np.ascontiguousarray(samples, dtype=np.float32), count)

@@ -371,6 +371,7 @@ def _write(settings: TrainingSettings, clips: Sequence[Clip], report: Mapping[st
         "version": settings.version,
         "prosody": MODEL_FEATURES,
         "window_s": settings.window_s,
+        "without_silence": True,
         "temperature": report["temperature"],
         "threshold": report["threshold"],
         "training": {
