@@ -1,7 +1,8 @@
 """How often the language model's replies may be said, why not, and how long replies take.
 
 Callers come from the scenarios in ``tests/data``, intents and slots are those of the demo shop. Without ``--url``
-the embedded SmolLM2 is served and asked. Run it in the repository's folder, whose ``languages/`` holds the shop's
+the embedded SmolLM2 is served and asked, in this process: its work is in the CPU seconds, which other programs
+change less than they change milliseconds. Run it in the repository's folder, whose ``languages/`` holds the shop's
 replies::
 
     PYTHONPATH=. python benchmarks/replies.py --count 200
@@ -14,24 +15,25 @@ import os
 import statistics
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Iterator, Sequence
 
 import click
+import yaml
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply
-from emotionlayer_rasa.actions.conversation import read_conversation
+from emotionlayer_rasa.actions.conversation import default_language, read_conversation
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.endpoints import ENDPOINTS_VARIABLE
 from emotionlayer_rasa.evaluation.scenarios import guess_language, read_scenarios
 from emotionlayer_rasa.response import LLMClient, LLMSettings, Reply, ReplyComposer, check_reply
-from emotionlayer_rasa.response.llm_server import llm_server
+from emotionlayer_rasa.response.llm_server import llm_server, warm_up
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 
@@ -57,8 +59,9 @@ SITUATIONS = [
 @click.option("--mode", type=click.Choice(["rephrase", "compose"]), default="rephrase", show_default=True)
 @click.option("--url", help="Base URL of another OpenAI-compatible endpoint.")
 @click.option("--model", default="SmolLM2-135M-Instruct", show_default=True, help="The model's name there.")
+@click.option("--cold", is_flag=True, help="Without the warm-up that `emotionlayer llm` does.")
 @click.option("--timeout", "timeout_s", type=float, default=8.0, show_default=True, help="Deadline in seconds.")
-def main(count: int, mode: str, url: str | None, model: str, timeout_s: float) -> None:
+def main(count: int, mode: str, url: str | None, model: str, cold: bool, timeout_s: float) -> None:
     """Print where replies are from, why answers were refused, and milliseconds."""
     action = action_without_llm()
     callers = list(islice(cycle(trackers()), count))
@@ -68,7 +71,10 @@ def main(count: int, mode: str, url: str | None, model: str, timeout_s: float) -
         settings = read_settings(LLMSettings, {**values, "api_key_env": "OPENAI_API_KEY"}, "options")
         client = LLMClient(settings)
         composer = ReplyComposer(client)
-        replies, own_ms = asyncio.run(answer_all(composer, action, callers))
+        if not cold:
+            with endpoints(llm=values):
+                warm_up(base_url, default_language())
+        replies, own_ms, cpu_s = asyncio.run(answer_all(composer, action, callers))
 
     sources = Counter(reply.source for reply in replies)
     click.echo(f"{count} replies, {mode}, {model}")
@@ -86,13 +92,26 @@ def main(count: int, mode: str, url: str | None, model: str, timeout_s: float) -
     line("ms with the language model", with_llm, with_llm)
     line("  of these, not the model's", beside_llm, with_llm)
     line("ms of the action without it", own_ms, with_llm)
+    first, others = cpu_s[0], statistics.median(cpu_s[1:])
+    click.echo(
+        f"CPU s of the first reply {first:.2f}, {first / others:.1f} times the others' median of {others:.2f}"
+    )
 
 
 def action_without_llm() -> ActionEmpatheticReply:
     """The action as the action server makes it where ``endpoints.yml`` names no language model."""
-    with NamedTemporaryFile("w", suffix=".yml") as endpoints:
-        os.environ[ENDPOINTS_VARIABLE] = endpoints.name
+    with endpoints():
         return ActionEmpatheticReply()
+
+
+@contextmanager
+def endpoints(**sections: Any) -> Iterator[None]:
+    """Let a file with these sections be the ``endpoints.yml``."""
+    with NamedTemporaryFile("w", suffix=".yml") as file:
+        yaml.safe_dump(sections, file)
+        file.flush()
+        os.environ[ENDPOINTS_VARIABLE] = file.name
+        yield
 
 
 def line(name: str, times: Sequence[float], whole: Sequence[float]) -> None:
@@ -134,11 +153,12 @@ def trackers() -> Iterator[Tracker]:
 
 async def answer_all(
     composer: ReplyComposer, action: ActionEmpatheticReply, callers: Sequence[Tracker]
-) -> tuple[list[Reply], list[float]]:
-    """Every caller's reply, and the milliseconds of the action without a language model."""
-    replies, own_ms = [], []
+) -> tuple[list[Reply], list[float], list[float]]:
+    """Every caller's reply, the milliseconds of the action without a language model, and CPU seconds with it."""
+    replies, own_ms, cpu_s = [], [], []
     for tracker in callers:
         conversation = read_conversation(tracker)
+        began = time.process_time()
         replies.append(
             await composer.reply(
                 conversation.utterance,
@@ -149,10 +169,11 @@ async def answer_all(
                 conversation.memory,
             )
         )
+        cpu_s.append(time.process_time() - began)
         began = time.perf_counter()
         await action.run(CollectingDispatcher(), tracker, {})
         own_ms.append((time.perf_counter() - began) * 1000)
-    return replies, own_ms
+    return replies, own_ms, cpu_s
 
 
 def passes(reply: Reply, tracker: Tracker) -> bool:

@@ -6,10 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import httpx
 import pytest
@@ -151,39 +152,57 @@ class Assistant:
         return names
 
 
+Serving = Callable[..., ContextManager[httpx.Client]]
+"""What the fixture ``serving`` gives."""
+
+
 @pytest.fixture(scope="session")
-def assistant(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+def serving(model: Path) -> Serving:
+    """Serves the assistant of this repository with other endpoints and credentials, while a ``with`` block runs.
+
+    The block gets a client of the Rasa server; files and ``logs`` are in the folder that is named.
+    """
+
+    @contextmanager
+    def serve(
+        folder: Path, endpoints: Mapping[str, Any], credentials: Mapping[str, Any], **environment: str
+    ) -> Iterator[httpx.Client]:
+        rasa_port, action_port = free_port(), free_port()
+        actions, address = f"http://127.0.0.1:{action_port}", f"http://127.0.0.1:{rasa_port}"
+        endpoints = {**endpoints, "action_endpoint": {"url": f"{actions}/webhook"}}
+        for name, content in (("endpoints.yml", endpoints), ("credentials.yml", credentials)):
+            (folder / name).write_text(yaml.safe_dump(dict(content)), encoding="utf-8")
+        variables = {**ENVIRONMENT, "EMOTIONLAYER_ENDPOINTS": str(folder / "endpoints.yml"), **environment}
+        command = [sys.executable, "-m", "rasa", "run"]
+        with Servers(folder / "logs", variables) as servers:
+            servers.start("actions", [*command, "actions", "--port", str(action_port)])
+            servers.start(
+                "rasa",
+                [
+                    *(*command, "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
+                    *("--model", str(model), "--endpoints", str(folder / "endpoints.yml")),
+                    *("--credentials", str(folder / "credentials.yml")),
+                ],
+            )
+            servers.wait("actions", f"{actions}/health", lambda answer: answer.is_success)
+            servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
+            if "emotionlayer_rasa.VoiceInput" in credentials:
+                servers.wait("rasa", f"{address}/webhooks/voice/", _hears)
+            with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
+                yield http
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def assistant(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     """``rasa run`` and ``rasa run actions`` on free ports, ready; ended after the last test."""
-    folder = tmp_path_factory.mktemp("assistant")
-    rasa_port, action_port, llm_port = free_port(), free_port(), free_port()
+    folder, llm_port = tmp_path_factory.mktemp("assistant"), free_port()
     endpoints = yaml.safe_load((ROOT / "endpoints.yml").read_text(encoding="utf-8"))
-    endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{action_port}/webhook"
     endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
     endpoints["llm"]["breaker_failures"] = 1000  # most tests have no model, and one has
-    (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), encoding="utf-8")
-    environment = {
-        **ENVIRONMENT,
-        "EMOTIONLAYER_ENDPOINTS": str(folder / "endpoints.yml"),
-        "OPENAI_API_KEY": "none",
-        "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
-    }
     credentials = yaml.safe_load((ROOT / "credentials.yml").read_text(encoding="utf-8"))
     credentials["emotionlayer_rasa.VoiceInput"]["twilio"] = {"public_url": "https://bot.test"}
-    (folder / "credentials.yml").write_text(yaml.safe_dump(credentials), encoding="utf-8")
-    command = [sys.executable, "-m", "rasa", "run"]
-    with Servers(folder / "logs", environment) as servers:
-        servers.start("actions", [*command, "actions", "--port", str(action_port)])
-        servers.start(
-            "rasa",
-            [
-                *(*command, "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
-                *("--model", str(model), "--endpoints", str(folder / "endpoints.yml")),
-                *("--credentials", str(folder / "credentials.yml")),
-            ],
-        )
-        address = f"http://127.0.0.1:{rasa_port}"
-        servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.is_success)
-        servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
-        servers.wait("rasa", f"{address}/webhooks/voice/", _hears)
-        with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
-            yield Assistant(http, llm_port, folder / "logs")
+    environment = {"OPENAI_API_KEY": "none", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN}
+    with serving(folder, endpoints, credentials, **environment) as http:
+        yield Assistant(http, llm_port, folder / "logs")

@@ -11,7 +11,8 @@ from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.conversation import Conversation, default_language, read_conversation
-from emotionlayer_rasa.response import Reply, draft_reply, speech_payload
+from emotionlayer_rasa.endpoints import read_section
+from emotionlayer_rasa.response import Reply, ReplySettings, draft_reply, speech_payload
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,22 @@ CHAT_CHANNELS = frozenset(
 
 
 class SpeakingAction(Action, ABC):
-    """An action whose errors stay here: rasa-sdk would answer them with the whole request, tracker included."""
+    """An action whose errors stay here: rasa-sdk would answer them with the whole request, tracker included.
+
+    Attributes:
+        application_profile: the ``profile`` under ``replies:`` in ``endpoints.yml``.
+
+    Raises:
+        ConfigurationError: when the action server starts, for a wrong key or value under ``replies:``.
+    """
+
+    application_profile: str
+
+    def __new__(cls, *_: Any, **__: Any) -> SpeakingAction:
+        """Read the profile here, so that a subclass with an ``__init__`` of its own has it, too."""
+        action = super().__new__(cls)
+        action.application_profile = (read_section(ReplySettings, "replies") or ReplySettings()).profile
+        return action
 
     @abstractmethod
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
@@ -33,14 +49,14 @@ class SpeakingAction(Action, ABC):
     ) -> list[EventType]:
         """Call :meth:`answer`; if that fails, apologise and return :meth:`events_after_failure`."""
         try:
-            return await self.answer(dispatcher, read_conversation(tracker))
+            return await self.answer(dispatcher, read_conversation(tracker, self.application_profile))
         except Exception as error:
             # Neither the message nor the traceback: both may hold the caller's words.
             logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
             if not dispatcher.messages:
-                dispatcher.utter_message(
-                    text=draft_reply("failure", "direct_efficiency", {}, default_language()).text
-                )
+                language, profile = default_language(), self.application_profile
+                draft = draft_reply("failure", "direct_efficiency", {}, language, profile=profile)
+                dispatcher.utter_message(text=draft.text)
             return self.events_after_failure()
 
     def events_after_failure(self) -> list[EventType]:
@@ -61,16 +77,17 @@ def say(dispatcher: CollectingDispatcher, conversation: Conversation, reply: Rep
 def say_template(
     dispatcher: CollectingDispatcher, conversation: Conversation, *situations: str, **facts: str
 ) -> None:
-    """Say situations of the language's ``replies.yml``, one after the other in one message, to the letter.
+    """Say situations of ``replies.yml`` or the profile, one after the other in one message, to the letter.
 
     Args:
         dispatcher: takes the message.
-        conversation: gives tone, language and the slots.
+        conversation: gives tone, language, application profile and the slots.
         situations: keys of ``situations``.
         facts: values that go before the slots of the same name.
     """
     strategy, language = conversation.memory.current.strategy, conversation.language
     slots = {**conversation.slots, **facts}
-    drafts = [draft_reply(situation, strategy, slots, language, conversation.said) for situation in situations]
+    worded = (strategy, slots, language, conversation.said, conversation.application_profile)
+    drafts = [draft_reply(situation, *worded) for situation in situations]
     text = " ".join(draft.text for draft in drafts)
     say(dispatcher, conversation, Reply(text, "template", strategy, speech_payload(text, strategy, language)))

@@ -19,6 +19,7 @@ from emotionlayer_rasa.affect.memory import (
 )
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import supported_language
+from emotionlayer_rasa.response.templates import DEFAULT_PROFILE
 from emotionlayer_rasa.utterance import Utterance
 
 LANGUAGE_VARIABLE = "EMOTIONLAYER_LANGUAGE"
@@ -46,6 +47,7 @@ class Conversation:
         channel: name of the input channel, empty when unknown.
         sender: Rasa's id of the conversation.
         events: all events, oldest first.
+        application_profile: what the assistant is for; see :class:`emotionlayer_rasa.response.ReplySettings`.
     """
 
     utterance: Utterance
@@ -60,13 +62,18 @@ class Conversation:
     channel: str
     sender: str
     events: tuple[Mapping[str, Any], ...]
+    application_profile: str = DEFAULT_PROFILE
 
 
-def read_conversation(tracker: Tracker) -> Conversation:
+def read_conversation(tracker: Tracker, application_profile: str = DEFAULT_PROFILE) -> Conversation:
     """Read the tracker that came with an action call.
 
     The emotion comes from the user events: Rasa keeps the message's metadata there for button turns as well, while
     ``latest_message`` holds none.
+
+    Args:
+        tracker: of the call.
+        application_profile: what the assistant is for; not the tracker, but ``endpoints.yml`` tells.
     """
     events = [event for event in tracker.events if isinstance(event, Mapping)]
     turn: Mapping[str, Any] = next((event for event in reversed(events) if event.get("event") == "user"), {})
@@ -92,6 +99,7 @@ def read_conversation(tracker: Tracker) -> Conversation:
         channel=str(turn.get("input_channel") or ""),
         sender=str(tracker.sender_id),
         events=tuple(events),
+        application_profile=application_profile,
     )
 
 

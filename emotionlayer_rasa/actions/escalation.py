@@ -22,8 +22,8 @@ class ActionEscalateToHuman(SpeakingAction):
     slot is all that a person can go by, and the caller is told no more than that.
 
     Raises:
-        ConfigurationError: when the action server starts, for a wrong key or value under ``handoff:``, a secret
-            that is not set, or an outbox that cannot be used.
+        ConfigurationError: when the action server starts, for a wrong key or value under ``handoff:`` or
+            ``replies:``, a secret that is not set, or an outbox that cannot be used.
     """
 
     def __init__(self) -> None:

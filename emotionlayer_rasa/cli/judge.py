@@ -80,6 +80,13 @@ _TEMPLATES = Candidate(TEMPLATES, None)
     help="YAML with 'models:' (each 'templates', or name and the keys of 'llm:' in endpoints.yml), and 'judge:'.",
 )
 @click.option("--judge", "judge_named", metavar="NAME=URL", help="The model that grades; else proxies stand in.")
+@click.option(
+    "--profile",
+    type=click.Choice(("customer_support", "wellbeing", "tutoring")),
+    default="customer_support",
+    show_default=True,
+    help="What the assistant is for, as under 'replies:' in endpoints.yml.",
+)
 @click.option("--language", help="Language of every scenario, such as it; else each one's is guessed.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many new answers; a rerun goes on.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for answers and report.")
@@ -88,6 +95,7 @@ def judge(
     named: tuple[str, ...],
     file: Path | None,
     judge_named: str | None,
+    profile: str,
     language: str | None,
     limit: int | None,
     out: Path,
@@ -107,7 +115,7 @@ def judge(
     candidates, grader = _models(named, file, judge_named)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        answers = asyncio.run(_evaluate(listed, candidates, grader, language, limit, out / ANSWERS_FILE))
+        answers = asyncio.run(_evaluate(listed, candidates, grader, profile, language, limit, out / ANSWERS_FILE))
     except KeyboardInterrupt:
         click.echo(f"\nStopped. Finished answers are in {out / ANSWERS_FILE}; run the command again to go on.")
         raise SystemExit(130) from None
@@ -182,6 +190,7 @@ async def _evaluate(
     scenarios: Sequence[Scenario],
     candidates: Sequence[Candidate],
     grader: Candidate | None,
+    profile: str,
     language: str | None,
     limit: int | None,
     path: Path,
@@ -202,14 +211,14 @@ async def _evaluate(
         task = progress.add_task("answering", total=len(scenarios) * len(candidates))
         for candidate in candidates:
             progress.update(task, description=candidate.name)
-            composer = ReplyComposer(candidate.client())
+            composer = ReplyComposer(candidate.client(), profile)
             for scenario in scenarios:
-                key = _key(scenario, candidate, grader, language)
+                key = _key(scenario, candidate, grader, profile, language)
                 answer = finished.get(key)
                 if answer is None:
                     if added == limit:
                         continue
-                    answer = await _answer(scenario, turn(scenario), candidate, composer)
+                    answer = await _answer(scenario, turn(scenario), candidate, composer, profile)
                     if grader is not None and judge_client is not None:
                         answer = await _grade(answer, grader.name, judge_client)
                     record = {"key": key, **asdict(answer)}
@@ -246,11 +255,13 @@ def _read_answers(path: Path) -> dict[str, Answer]:
     return answers
 
 
-def _key(scenario: Scenario, candidate: Candidate, grader: Candidate | None, language: str | None) -> str:
-    """Names an answer: the same scenario, model, settings and judge give the same key, on any server."""
+def _key(
+    scenario: Scenario, candidate: Candidate, grader: Candidate | None, profile: str, language: str | None
+) -> str:
+    """Names an answer: the same scenario, model, settings, profile and judge give the same key, on any server."""
     settings = candidate.settings and candidate.settings.dict(exclude=_NOT_THE_MODEL)
     parts = [
-        [scenario.id, scenario.state, scenario.strategy, scenario.context, language],
+        [scenario.id, scenario.state, scenario.strategy, scenario.context, profile, language],
         [candidate.name, settings],
         grader and [grader.name, grader.settings and grader.settings.model],
     ]
@@ -299,10 +310,14 @@ def _situation(utterance: Utterance) -> str:
     return "out_of_scope"
 
 
-async def _answer(scenario: Scenario, turn: _Turn, candidate: Candidate, composer: ReplyComposer) -> Answer:
+async def _answer(
+    scenario: Scenario, turn: _Turn, candidate: Candidate, composer: ReplyComposer, profile: str
+) -> Answer:
     from emotionlayer_rasa.emotion.text import create_text_reader
     from emotionlayer_rasa.evaluation.judge import Answer
     from emotionlayer_rasa.response import check_reply, draft_reply
+    from emotionlayer_rasa.response.composer import CRISIS_PROFILES, in_danger
+    from emotionlayer_rasa.response.prompt import CRISIS, crisis_lines
 
     began = time.perf_counter()
     reply = await composer.reply(turn.utterance, turn.situation, turn.slots, language=turn.language)
@@ -310,8 +325,15 @@ async def _answer(scenario: Scenario, turn: _Turn, candidate: Candidate, compose
     for reason in reply.reasons:
         _stop_if_unusable(candidate.name, reason)
     tone = create_text_reader(turn.language).read(reply.text).emotion
-    draft = draft_reply(turn.situation, reply.strategy, turn.slots, turn.language).text
-    backing = {**turn.slots, "draft": draft}
+    careful = profile in CRISIS_PROFILES
+    situation = CRISIS if careful and in_danger(turn.utterance) else turn.situation
+    draft = draft_reply(situation, reply.strategy, turn.slots, turn.language, profile=profile)
+    backing = {**turn.slots, "draft": draft.text}
+    if careful:
+        backing[CRISIS] = crisis_lines(turn.language, profile)
+    faults: tuple[str, ...] = ()
+    if not draft.verbatim:  # such texts are said unchecked
+        faults = check_reply(reply.text, reply.strategy, turn.language, facts=backing, caller=scenario.text)
     return Answer(
         model=candidate.name,
         scenario=scenario.id,
@@ -322,15 +344,16 @@ async def _answer(scenario: Scenario, turn: _Turn, candidate: Candidate, compose
         state=turn.utterance.affect.state,
         strategy=reply.strategy,
         facts=dict(turn.slots),
-        draft=draft,
+        draft=draft.text,
         text=reply.text,
         source=reply.source,
         rejections=reply.reasons,
-        faults=check_reply(reply.text, reply.strategy, turn.language, facts=backing, caller=scenario.text),
+        faults=faults,
         speech=dict(reply.speech),
         valence=tone.valence,
         arousal=tone.arousal,
         ms=ms,
+        profile=profile,
     )
 
 

@@ -11,8 +11,20 @@ import click
 @click.option("--model", type=click.Path(path_type=Path), help="A GGUF file; else SmolLM2 from its package.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8090, show_default=True)
-def llm(model: Path | None, host: str, port: int) -> None:
-    """Serve the language model until Ctrl-C."""
+@click.option(
+    "--language",
+    default="en",
+    show_default=True,
+    envvar="EMOTIONLAYER_LANGUAGE",
+    show_envvar=True,
+    help="Of the prompts that are read at the start, so that the first reply need not wait for it.",
+)
+def llm(model: Path | None, host: str, port: int, language: str) -> None:
+    """Serve the language model until Ctrl-C.
+
+    Start it in the assistant's folder: the prompts are those of its endpoints.yml and its languages/.
+    """
+    from emotionlayer_rasa.response import supported_language
     from emotionlayer_rasa.response.llm_server import serve
 
-    serve(model, host=host, port=port)
+    serve(model, host=host, port=port, language=supported_language(language))

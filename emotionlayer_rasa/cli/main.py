@@ -16,6 +16,7 @@ from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
 from emotionlayer_rasa.cli.nlg import nlg
 from emotionlayer_rasa.cli.train import train
+from emotionlayer_rasa.cli.train_text import train_text
 from emotionlayer_rasa.errors import EmotionLayerError
 
 
@@ -35,5 +36,5 @@ def main() -> None:
     """Hear how something is said."""
 
 
-for _command in (analyze, benchmark, check, decisions, demo, evaluate, judge, llm, models, nlg, train):
+for _command in (analyze, benchmark, check, decisions, demo, evaluate, judge, llm, models, nlg, train, train_text):
     main.add_command(_command)

@@ -110,6 +110,7 @@ class Answer:
         ms: milliseconds the reply took.
         judged: the judge's marks of :data:`JUDGED`, 0..1; None where there is no judge, or no readable answer.
         judge_error: why the judge's answer is missing; empty where it is not.
+        profile: the application profile of the assistant.
     """
 
     model: str
@@ -132,6 +133,7 @@ class Answer:
     ms: float
     judged: Mapping[str, float] | None = None
     judge_error: str = ""
+    profile: str = "customer_support"
 
 
 @dataclass(frozen=True)
@@ -329,7 +331,7 @@ def judge_messages(answer: Answer) -> list[dict[str, str]]:
         "reply": answer.text,
     }
     return [
-        {"role": "system", "content": _prompt("judge_system.j2").render()},
+        {"role": "system", "content": _prompt("judge_system.j2").render(profile=answer.profile)},
         {"role": "user", "content": _prompt("judge_user.j2").render(data)},
     ]
 

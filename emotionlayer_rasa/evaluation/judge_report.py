@@ -40,6 +40,7 @@ def _markdown(answers: Sequence[Answer], models: Sequence[ModelScore], judge: st
     names = metric_names(judge)
     lines = ["# Replies, evaluated by EmotionLayer's six metrics", ""]
     lines.append(f"- Judge: {f'`{judge}`' if judge else 'none; what it would grade is measured by proxies'}")
+    lines.append(f"- Profile: {answers[0].profile}")
     lines.append(f"- Answers: {len(answers)} of {expected}")
     lines += [
         "- Total: 100 times the sum of weight and metric. Figures are means over the complete answers, 0 to 1; an "

@@ -93,7 +93,7 @@ class ResponseGenerator:
         text = message.get("text")
         if not isinstance(text, str) or not text.strip():
             return message, NEUTRAL, "original"
-        conversation = read_conversation(Tracker.from_dict(dict(tracker)))
+        conversation = read_conversation(Tracker.from_dict(dict(tracker)), self._profile)
         allowed = may_analyse(conversation.slots, bool(tracker.get("paused")))
         strategy = conversation.memory.current.strategy if allowed else NEUTRAL
         source = "original"
@@ -114,7 +114,9 @@ class ResponseGenerator:
         if set(check_reply(draft, strategy, language, draft=draft)) - faults:
             draft = text
         if self._llm is not None:
-            asked = rephrase_messages(conversation.utterance, draft, strategy, language, conversation.memory)
+            asked = rephrase_messages(
+                *(conversation.utterance, draft, strategy, language, conversation.memory), profile=self._profile
+            )
             try:
                 wording = await self._llm.complete(asked)
                 reasons = check_reply(

@@ -49,11 +49,13 @@ def rephrase_messages(
     language: str = "en",
     memory: AffectiveMemory | None = None,
     faults: Sequence[str] = (),
+    profile: str = DEFAULT_PROFILE,
 ) -> Messages:
     """The chat that asks for a draft in other words: rules, examples, then the caller and the draft.
 
     Rewording suits weak models: asked to compose freely, SmolLM2-135M invents facts. Rules and examples are the
-    same for every caller, so a server that caches the prompt's beginning reads only the last message.
+    same for every caller and every attempt, so a server that caches the prompt's beginning reads only the last
+    message.
 
     Args:
         utterance: the caller's turn.
@@ -62,23 +64,28 @@ def rephrase_messages(
         language: one of :func:`emotionlayer_rasa.response.languages`.
         memory: what the turns before tell about the caller.
         faults: reasons for which an earlier answer was refused; see :func:`corrections`.
+        profile: the application profile, whose guidance is given.
 
     Raises:
         ConfigurationError: a template of the bot's own cannot be rendered.
     """
 
-    def question(caller: Mapping[str, Any], draft: str) -> dict[str, str]:
-        asked = {"caller": caller, "guidance": guidance(caller["response_strategy"], language), "draft": draft}
+    def question(caller: Mapping[str, Any], draft: str, faults: Sequence[str] = ()) -> dict[str, str]:
+        asked = {
+            "caller": caller,
+            "guidance": guidance(caller["response_strategy"], language, profile),
+            # They stand with the guidance: behind the draft, a weak model takes them for a part of it.
+            "corrections": corrections(faults, language),
+            "draft": draft,
+        }
         return {"role": "user", "content": _render(language, "rephrase_user.j2", asked)}
 
-    # Corrections stand with the rules: beside the draft, a weak model takes them for a part of it.
-    rules = _render(language, "rephrase_system.j2", {"corrections": corrections(faults, language)})
-    messages = [{"role": "system", "content": rules}]
+    messages = [{"role": "system", "content": _render(language, "rephrase_system.j2", {})}]
     for example in _prompt_data(language, "rephrase_examples.yml"):
         messages.append(question(example["caller"], example["draft"]))
         messages.append({"role": "assistant", "content": example["reply"]})
     # A slot in the draft may hold what the caller said.
-    messages.append(question(caller_context(utterance, strategy, memory), _SPECIAL.sub("", draft)))
+    messages.append(question(caller_context(utterance, strategy, memory), _SPECIAL.sub("", draft), faults))
     return messages
 
 
@@ -115,7 +122,7 @@ def compose_messages(
         "strategy": strategy,
         "tone": speech_settings(strategy).tone,
         "crisis": crisis_lines(language, profile),
-        "guidance": guidance(strategy, language),
+        "guidance": guidance(strategy, language, profile),
         "corrections": corrections(faults, language),
     }
     data = {
@@ -183,7 +190,7 @@ def check_prompts(language: str, profile: str = DEFAULT_PROFILE) -> None:
             utterance, Draft("", {}), STRATEGIES[0], language, memory, profile, ("empty",) if memory else ()
         )
     for strategy in STRATEGIES:
-        rephrase_messages(utterance, "", strategy, language, known, ("empty",))
+        rephrase_messages(utterance, "", strategy, language, known, ("empty",), profile)
         compose_messages(utterance, Draft("", {}), strategy, language, known, profile)
 
 

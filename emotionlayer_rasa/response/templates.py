@@ -112,9 +112,9 @@ def replies(language: str, profile: str = DEFAULT_PROFILE) -> Replies:
     )
 
 
-def guidance(strategy: str, language: str) -> str:
+def guidance(strategy: str, language: str, profile: str = DEFAULT_PROFILE) -> str:
     """One sentence that tells a language model how the strategy sounds."""
-    return replies(language).strategies[_known(strategy)].guidance
+    return replies(language, profile).strategies[_known(strategy)].guidance
 
 
 def draft_reply(

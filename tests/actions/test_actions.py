@@ -3,17 +3,26 @@
 import asyncio
 import json
 import logging
+import sys
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
+from rasa_sdk import Action
 from rasa_sdk.executor import ActionExecutor
 
-from emotionlayer_rasa.actions import ActionEmpatheticReply, ValidateEmotionSlots
+from emotionlayer_rasa.actions import (
+    ActionEmpatheticReply,
+    ActionEscalateToHuman,
+    ActionSessionStart,
+    ValidateEmotionSlots,
+)
 from emotionlayer_rasa.affect import fuse
+from emotionlayer_rasa.cli.servers import Servers, free_port
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import composer, languages
 from emotionlayer_rasa.utterance import (
@@ -427,3 +436,58 @@ def test_a_wrong_setting_stops_the_action_server(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
     with pytest.raises(ConfigurationError, match="modle"):
         ActionExecutor().register_action(ActionEmpatheticReply)
+
+
+WELLBEING = """
+situations:
+  ask_human: {cases: [{say: ["I have noted that you would like to speak with one of us."]}]}
+  failure: {cases: [{say: ["I lost my thread, forgive me."]}]}
+"""
+
+
+def test_what_every_action_says_is_worded_for_the_profile(tmp_path: Path) -> None:
+    """By an action server in a bot's own folder; with the package's wordings of the profile, and the bot's."""
+    (tmp_path / "endpoints.yml").write_text("replies: {profile: wellbeing}\n", encoding="utf-8")
+    own = tmp_path / "languages" / "en" / "profiles" / "wellbeing.yml"
+    own.parent.mkdir(parents=True)
+    own.write_text(WELLBEING, encoding="utf-8")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    server = [sys.executable, "-m", "rasa_sdk", "--actions", "emotionlayer_rasa.actions", "--port", str(port)]
+    environment = {"EMOTIONLAYER_ENDPOINTS": "", "EMOTIONLAYER_LANGUAGE": "en"}
+
+    def said(action: str, intent: Any) -> str:
+        tracker = {
+            "sender_id": "caller",
+            "slots": {"emotion_consent": False},
+            "latest_message": {"intent": intent, "entities": [], "text": "…"},
+            "events": [],
+            "paused": False,
+            "active_loop": {},
+            "latest_action_name": None,
+        }
+        call = {"next_action": action, "tracker": tracker, "domain": {}}
+        result = httpx.post(f"{address}/webhook", json=call, timeout=60, trust_env=False).raise_for_status().json()
+        return str(result["responses"][0]["text"])
+
+    with Servers(tmp_path / "logs", environment) as servers:
+        servers.start("actions", ["env", "-C", str(tmp_path), *server])
+        servers.wait("actions", f"{address}/health", lambda answer: answer.is_success)
+        listening = "Hello. I am an automated assistant and no therapist, but I can listen. How are you today?"
+        assert said("action_session_start", {"name": "greet"}) == listening
+        assert said("action_empathetic_reply", {"name": "greet"}) == listening
+        human = said("action_escalate_to_human", {"name": "ask_human"})
+        assert human == "I have noted that you would like to speak with one of us."
+        for action in ("action_set_emotion_consent", "action_empathetic_reply"):
+            assert said(action, "no such thing as an intent") == "I lost my thread, forgive me."
+
+
+@pytest.mark.parametrize("section", ["{profile: sales}", "{profil: wellbeing}"])
+@pytest.mark.parametrize("action", [ActionSessionStart, ActionEscalateToHuman, ActionEmpatheticReply])
+def test_a_wrong_profile_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, action: type[Action]
+) -> None:
+    (tmp_path / "endpoints.yml").write_text(f"replies: {section}\n", encoding="utf-8")
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(tmp_path / "endpoints.yml"))
+    with pytest.raises(ConfigurationError, match="profil"):
+        action()

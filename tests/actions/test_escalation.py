@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, ContextManager, Iterator
 
 import httpx
 import pytest
@@ -23,7 +22,7 @@ from emotionlayer_rasa.actions import handoff as module
 from emotionlayer_rasa.actions.conversation import read_conversation
 from emotionlayer_rasa.actions.summary import handover_id, reasons, summarise
 from emotionlayer_rasa.affect.priority import priority
-from emotionlayer_rasa.cli.servers import Servers, free_port
+from emotionlayer_rasa.cli.servers import free_port
 from emotionlayer_rasa.response import languages
 from emotionlayer_rasa.response.templates import replies
 from emotionlayer_rasa.utterance import (
@@ -313,38 +312,15 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(model: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(
+    serving: Callable[..., ContextManager[httpx.Client]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
-    action_port, rasa_port = free_port(), free_port()
     with Webhook() as webhook:
-        endpoints = {
-            "action_endpoint": {"url": f"http://127.0.0.1:{action_port}/webhook"},
-            "handoff": {"url": webhook.url, "outbox": str(folder / "outbox"), "slots": ["order_number"]},
-        }
-        (folder / "endpoints.yml").write_text(yaml.safe_dump(endpoints), encoding="utf-8")
-        (folder / "credentials.yml").write_text("rest:\n", encoding="utf-8")
-        environment = {
-            "RASA_TELEMETRY_ENABLED": "false",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "EMOTIONLAYER_ENDPOINTS": str(folder / "endpoints.yml"),
-            "EMOTIONLAYER_HANDOFF_SECRET": SECRET,
-        }
-        command = [sys.executable, "-m", "rasa", "run"]
-        with Servers(folder / "logs", environment) as servers:
-            servers.start("actions", [*command, "actions", "--port", str(action_port)])
-            servers.start(
-                "rasa",
-                [
-                    *(*command, "--enable-api", "--interface", "127.0.0.1", "--port", str(rasa_port)),
-                    *("--model", str(model), "--endpoints", str(folder / "endpoints.yml")),
-                    *("--credentials", str(folder / "credentials.yml")),
-                ],
-            )
-            address = f"http://127.0.0.1:{rasa_port}"
-            servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.is_success)
-            servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
-            with httpx.Client(base_url=address, timeout=120, trust_env=False) as http:
-                yield Shop(http, webhook, folder / "logs")
+        handoff = {"url": webhook.url, "outbox": str(folder / "outbox"), "slots": ["order_number"]}
+        secret = {"EMOTIONLAYER_HANDOFF_SECRET": SECRET}
+        with serving(folder, {"handoff": handoff}, {"rest": None}, **secret) as rasa:
+            yield Shop(rasa, webhook, folder / "logs")
 
 
 def emotion(turn: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,16 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar, Iterator
+from typing import ClassVar, Iterator, get_args
 
 import pytest
 from click.testing import CliRunner, Result
 
 from emotionlayer_rasa.cli import main
+from emotionlayer_rasa.response import ReplySettings, templates
 from emotionlayer_rasa.response.llm_server import llm_server
 
+DANGER = "I cannot go on, I want to kill myself tonight."
 MARKS = '{"relevance": 7, "voice_suitability": 9, "empathy": 6}'
 
 
@@ -172,6 +174,43 @@ def test_another_judge_grades_anew(scenarios: Path, tmp_path: Path, grader: tupl
     assert done.exit_code == 0, done.stderr
     assert len(judge.asked) == 3
     assert "proxy" not in (out / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def no_own_wordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder without ``languages/``: the shop's wordings would go before those of a profile."""
+    monkeypatch.chdir(tmp_path)
+    templates.replies.cache_clear()
+    yield
+    templates.replies.cache_clear()
+
+
+@pytest.mark.usefixtures("no_own_wordings")
+def test_a_profile_has_wordings_of_its_own_and_crisis_lines(tmp_path: Path, scenarios: Path) -> None:
+    listed = json.loads(scenarios.read_text(encoding="utf-8"))[-1:]
+    listed[0]["input"]["situation"] = "complaint"
+    listed.append({**listed[0], "id": "danger", "input": {**listed[0]["input"], "transcription": DANGER}})
+    scenarios.write_text(json.dumps(listed), encoding="utf-8")
+    out = tmp_path / "out"
+    said = {}
+    for profile in ("customer_support", "wellbeing"):
+        done = run("--scenarios", scenarios, "--profile", profile, "--out", out)
+        assert done.exit_code == 0, done.stderr
+        assert f"Profile: {profile}" in (out / "report.md").read_text(encoding="utf-8")
+        said[profile] = {scenario: row for (_, scenario), row in rows(out).items()}
+    shop, companion = said["customer_support"], said["wellbeing"]
+    assert companion["late"]["text"] == "I hear that this is a lot. What happened?"
+    assert "noted" in shop["late"]["text"]
+    assert "988" in companion["danger"]["text"]
+    assert "988" not in shop["danger"]["text"]
+    assert companion["danger"]["faults"] == ""
+    assert companion["danger"]["strategy"] == "empathic_validation"
+
+
+def test_an_unknown_profile_is_refused(scenarios: Path, tmp_path: Path) -> None:
+    done = run("--scenarios", scenarios, "--profile", "sales", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert all(profile in done.stderr for profile in get_args(ReplySettings.__fields__["profile"].outer_type_))
 
 
 def test_a_model_that_is_not_there_stops_it_and_what_is_finished_stays(

@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import get_args
 
 import pytest
 
@@ -23,10 +24,12 @@ from emotionlayer_rasa.evaluation.judge import (
     voice_proxy,
 )
 from emotionlayer_rasa.evaluation.judge_report import write_judge_report
+from emotionlayer_rasa.response import ReplySettings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 DRAFT = "I am sorry. Which order is it? Please tell me the order number."
 SAID = "I am sorry about that. Which order is it? Please tell me the number of the order."
+PROFILES = get_args(ReplySettings.__fields__["profile"].outer_type_)
 DATA = Path(__file__).parents[1] / "data"
 
 
@@ -207,6 +210,14 @@ def test_the_judge_sees_caller_and_reply_as_data() -> None:
     }
 
 
+def test_the_judge_knows_what_the_assistant_is_for() -> None:
+    prompts = {profile: judge_messages(answer(profile=profile))[0]["content"] for profile in PROFILES}
+    assert all(prompt.startswith("You grade one spoken reply of a ") for prompt in prompts.values())
+    assert "support line" in prompts["customer_support"]
+    assert "well-being" in prompts["wellbeing"]
+    assert len(set(prompts.values())) == len(PROFILES)
+
+
 def test_failures_of_the_judge_are_counted_and_left_out() -> None:
     marks = {"relevance": 0.5, "voice_suitability": 1.0, "empathy": 0.2}
     (model,) = summarise(
@@ -235,6 +246,7 @@ def test_a_model_without_a_complete_answer_has_no_total_and_comes_last() -> None
 def test_every_output_names_proxies(tmp_path: Path) -> None:
     write_judge_report([answer(), answer(model="pipe | name")], None, 4, tmp_path)
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "Profile: customer_support" in report
     assert "Answers: 2 of 4" in report
     assert "pipe / name" in report
     with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:

@@ -207,7 +207,7 @@ def test_a_response_that_the_domain_does_not_have_is_empty(caplog: pytest.LogCap
 def test_whatever_fails_the_original_is_said_and_nothing_leaks(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def explode(*_: Any) -> None:
+    def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(SECRET)
 
     caplog.set_level(logging.DEBUG)

