@@ -19,7 +19,10 @@
     │   ├── DownloadError
     │   └── ChecksumError
     ├── RequestError              a request to the voice channel is malformed
-    │   └── UnauthorizedError
+    │   ├── UnauthorizedError
+    │   ├── RequestTooLargeError
+    │   ├── UnknownCallError
+    │   └── CallerSpeaksError
     ├── BusyError                 the worker pool is full; try again
     ├── AssistantError            the Rasa assistant behind the voice channel cannot answer
     │   ├── AssistantNotReadyError
@@ -155,6 +158,24 @@ class UnauthorizedError(RequestError):
     """The token of a request is missing or wrong."""
 
     code = "request.unauthorized"
+
+
+class RequestTooLargeError(RequestError):
+    """A request without audio has more bytes than it may have."""
+
+    code = "request.too_large"
+
+
+class UnknownCallError(RequestError):
+    """The turn of a live call that a request is for is over."""
+
+    code = "request.unknown_call"
+
+
+class CallerSpeaksError(RequestError):
+    """Nothing can be said in a live call now: the caller speaks, or has interrupted."""
+
+    code = "request.caller_speaks"
 
 
 class BusyError(EmotionLayerError):

@@ -7,8 +7,8 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say
 from emotionlayer_rasa.actions.conversation import Conversation
-from emotionlayer_rasa.endpoints import read_section
-from emotionlayer_rasa.response import LLMClient, ReplyComposer, ReplySettings, read_llm_settings
+from emotionlayer_rasa.actions.early_speech import early_speech
+from emotionlayer_rasa.response import LLMClient, ReplyComposer, read_llm_settings
 
 
 class ActionEmpatheticReply(SpeakingAction):
@@ -20,16 +20,19 @@ class ActionEmpatheticReply(SpeakingAction):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         settings = read_llm_settings()
-        profile = (read_section(ReplySettings, "replies") or ReplySettings()).profile
-        self._composer = ReplyComposer(LLMClient(settings) if settings else None, profile)
+        self._composer = ReplyComposer(LLMClient(settings) if settings else None, self.application_profile)
 
     def name(self) -> str:
         """Name in ``domain.yml``."""
         return "action_empathetic_reply"
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
-        """Say the reply and note its strategy in the slot ``response_strategy``."""
+        """Say the reply, in a live call its first sentence as soon as that is written.
+
+        The strategy of the reply is noted in the slot ``response_strategy``.
+        """
         reply = await self._composer.reply(
             conversation.utterance,
             conversation.intent,
@@ -37,6 +40,7 @@ class ActionEmpatheticReply(SpeakingAction):
             conversation.said,
             conversation.language,
             conversation.memory,
+            early_speech(conversation),
         )
         say(dispatcher, conversation, reply)
         return [SlotSet("response_strategy", reply.strategy)] if "response_strategy" in conversation.slots else []

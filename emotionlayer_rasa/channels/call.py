@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from emotionlayer_rasa.channels.assistant import (
 )
 from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
 from emotionlayer_rasa.channels.speaking import Interruption, Speaker, SpeechFormat, SpokenLine
+from emotionlayer_rasa.early_speech import early_speech_metadata
 from emotionlayer_rasa.listener import Listener
 from emotionlayer_rasa.live import Discarded, Final, Interim, LiveEvent, LiveSession, Partial, SpeechStarted
 from emotionlayer_rasa.synthesis import SpeechSynthesizer
@@ -48,6 +50,8 @@ class Calls:
         synthesizer: who speaks; None where replies stay text.
         max_calls: calls at a time.
         idle_timeout_s: seconds without a word from either side after which a call is ended.
+        own_url: address at which the action server reaches this server; None for its port on this machine.
+        early_speech: whether the beginning of a reply may be spoken before the rest is known.
     """
 
     def __init__(
@@ -57,14 +61,20 @@ class Calls:
         synthesizer: SpeechSynthesizer | None,
         max_calls: int,
         idle_timeout_s: float,
+        own_url: str | None = None,
+        early_speech: bool = True,
     ) -> None:
         self.assistant = assistant
         self.listener = listener
         self.synthesizer = synthesizer
         self.idle_timeout_s = idle_timeout_s
+        self.own_url = own_url
+        self.early_speech = early_speech
         self._max_calls = max_calls
         self._open = 0
         self._by_sender: dict[str, Call] = {}
+        self._replies: dict[str, SpokenReply] = {}
+        """By the unguessable name of the turn that is being answered."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def admit(self) -> None:
@@ -103,9 +113,9 @@ class Calls:
         """Do the last of a call to its end, even where the one who waits is cancelled."""
         await asyncio.shield(self.keep(work))
 
-    def is_open(self, sender: str) -> bool:
-        """Whether the sender has a call."""
-        return sender in self._by_sender
+    def call_of(self, sender: str) -> Call | None:
+        """The sender's call."""
+        return self._by_sender.get(sender)
 
     def begin(self, call: Call) -> None:
         """A call takes over its sender's conversation."""
@@ -119,21 +129,95 @@ class Calls:
         if self._by_sender.get(call.sender) is call:
             del self._by_sender[call.sender]
 
-    def deliver(self, sender: str, message: dict[str, Any]) -> None:
-        """Give a message of the assistant to the sender's call, where there is one."""
-        if call := self._by_sender.get(sender):
-            call.receive(message)
+    @contextmanager
+    def answering(self, reply: SpokenReply) -> Iterator[str]:
+        """While a turn is being answered, let the beginning of the reply in; gives the turn's name."""
+        turn = secrets.token_urlsafe(32)
+        self._replies[turn] = reply
+        try:
+            yield turn
+        finally:
+            del self._replies[turn]
+
+    def say_early(self, turn: str, text: str, style: dict[str, Any]) -> None:
+        """Speak the beginning of a reply.
+
+        Args:
+            turn: its name, from :meth:`answering`.
+            text: plain text.
+            style: the custom payload that goes with it.
+
+        Raises:
+            UnknownCallError: the turn is answered, or its call is over.
+            CallerSpeaksError: the caller speaks, or has interrupted the reply.
+        """
+        reply = self._replies.get(turn)
+        if reply is None or self._by_sender.get(reply.call.sender) is not reply.call:
+            raise errors.UnknownCallError("This turn of a live call is answered, or the call is over.")
+        reply.begin(text, style)
 
 
-class _LiveOutput(VoiceOutput):
-    """Delivers each message of the assistant as it comes, to the call that the sender has then."""
+class SpokenReply:
+    """The assistant's reply to one turn, whose beginning may be spoken before the rest is known.
 
-    def __init__(self, calls: Calls) -> None:
+    Args:
+        call: the call that the turn is of.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._said = ""
+        self._interrupted = False
+
+    def begin(self, text: str, style: dict[str, Any]) -> None:
+        """Speak the beginning, or what comes right after it.
+
+        Raises:
+            CallerSpeaksError: the caller speaks, or has interrupted the reply.
+        """
+        if self._interrupted or not self.call.speak(text, style):
+            raise errors.CallerSpeaksError("The caller speaks. Give the reply to Rasa.")
+        self._said = f"{self._said} {text}"
+
+    def interrupt(self) -> None:
+        """The caller speaks: if the reply has begun, the rest of it is not spoken."""
+        self._interrupted = bool(self._said)
+
+    def rest(self, text: str) -> str:
+        """What is left to be spoken of a message of the assistant; of the first one, all but its beginning."""
+        said, self._said = self._said.split(), ""
+        words = text.split()
+        if not said or words[: len(said)] != said:
+            return text
+        return "" if self._interrupted else " ".join(words[len(said) :])
+
+
+class LiveOutput(VoiceOutput):
+    """Delivers each message of the assistant as it comes, to the call that the sender has then.
+
+    Without a call it keeps the message, as its base does.
+
+    Args:
+        calls: the channel's calls.
+        reply: what the messages are; None where they answer no turn of a call.
+    """
+
+    def __init__(self, calls: Calls, reply: SpokenReply | None = None) -> None:
         super().__init__()
         self._calls = calls
+        self._reply = reply
 
     async def keep(self, recipient_id: str, message: dict[str, Any]) -> None:
-        self._calls.deliver(recipient_id, message)
+        """Take one message."""
+        if call := self._calls.call_of(recipient_id):
+            call.receive(message, self._reply if self._reply and self._reply.call is call else None)
+            return
+        log.warning(
+            "voice.message.no_call",
+            event_info="The assistant spoke to a sender who has no live call on this server. The message stands "
+            "in the conversation, and was not spoken.",
+        )
+        await super().keep(recipient_id, message)
 
 
 class Call:
@@ -151,6 +235,8 @@ class Call:
         words: tell each word with its times.
         speech: what replies are spoken in; None for text only.
         spoken_text: what of a message is spoken.
+        own_url: address at which the action server reaches this server, to have the beginning of a reply spoken
+            early; None where it may not.
     """
 
     def __init__(
@@ -168,6 +254,7 @@ class Call:
         words: bool = True,
         speech: SpeechFormat | None = None,
         spoken_text: Callable[[Mapping[str, Any]], str] = lambda message: str(message.get("text") or ""),
+        own_url: str | None = None,
     ) -> None:
         self.sender = sender
         self.speaker: Speaker | None = None
@@ -182,13 +269,16 @@ class Call:
         self._interim = interim
         self._words = words
         self._spoken_text = spoken_text
+        self._own_url = own_url
+        self._reply: SpokenReply | None = None
+        """To the turn that Rasa has now."""
         self._session: LiveSession | None = None
         self._following: asyncio.Task[None] | None = None
         self._failure: errors.EmotionLayerError | None = None
         self._turns: set[asyncio.Task[Any]] = set()
         self._caller_speaks = False
-        self._held: list[dict[str, Any]] = []
-        """Messages to be spoken when the caller has finished."""
+        self._held: list[tuple[str, dict[str, Any]]] = []
+        """Texts to be spoken when the caller has finished, each with its custom payload."""
         self._interruption: Interruption | None = None
         self._active_at = time.monotonic()
         calls.begin(self)
@@ -277,20 +367,31 @@ class Call:
             await self._session.close()
             await asyncio.wait({self._following})
 
-    def receive(self, message: dict[str, Any]) -> None:
-        """Pass on a message of the assistant."""
+    def receive(self, message: dict[str, Any], reply: SpokenReply | None = None) -> None:
+        """Pass on a message of the assistant.
+
+        Args:
+            message: all of it.
+            reply: the reply whose beginning may have been spoken already.
+        """
         self._active_at = time.monotonic()
         self._line.tell({"bot": message})
-        if self._caller_speaks:
-            self._held.append(message)
-        else:
-            self._say(message)
-
-    def _say(self, message: Mapping[str, Any]) -> None:
         text = self._spoken_text(message)
-        if self.speaker and text:
-            style = message.get("custom")
-            self.speaker.say(text, style if isinstance(style, dict) else {})
+        if reply and text:
+            text = reply.rest(text)
+        style = message.get("custom")
+        style = style if isinstance(style, dict) else {}
+        if text and not self.speak(text, style):
+            self._held.append((text, style))
+
+    def speak(self, text: str, style: dict[str, Any]) -> bool:
+        """Speak a text; false while the caller speaks."""
+        if self._caller_speaks:
+            return False
+        if self.speaker:
+            self._active_at = time.monotonic()
+            self.speaker.say(text, style)
+        return True
 
     def interrupt(self) -> None:
         """Be silent: the caller speaks, writes or presses a key."""
@@ -298,6 +399,8 @@ class Call:
         if interruption:
             self._interruption = interruption
             self._line.stop(interruption)
+            if self._reply:
+                self._reply.interrupt()
 
     async def _follow(self, session: LiveSession) -> None:
         try:
@@ -325,8 +428,8 @@ class Call:
         else:
             self._caller_speaks = False
             held, self._held = self._held, []
-            for message in held:
-                self._say(message)
+            for text, style in held:
+                self.speak(text, style)
             if isinstance(event, Discarded):
                 self._line.tell({"discarded": event.reason})
             else:
@@ -406,7 +509,12 @@ class Call:
             self._interruption = None
         agent = self._agent()
         self._calls.assistant.check_ready(agent)
-        await self._calls.assistant.answer(text, self.sender, _LiveOutput(self._calls), metadata)
+        reply = self._reply = SpokenReply(self)
+        with self._calls.answering(reply) as turn:
+            if self.speaker and self._own_url:
+                metadata = {**metadata, **early_speech_metadata(self._own_url, turn)}
+            output = LiveOutput(self._calls, reply)
+            await self._calls.assistant.answer(text, self.sender, output, metadata)
 
     def _tell_emotion(self, utterance: Utterance) -> bool:
         """Tell what this turn alone says; false where it was not analysed."""

@@ -12,7 +12,14 @@ from sanic.headers import parse_content_header
 from sanic.request import Request
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
-from emotionlayer_rasa.errors import AudioTooLargeError, RequestError, TruncatedAudioError, UnsupportedAudioError
+from emotionlayer_rasa.early_speech import EARLY_SPEECH_KEY
+from emotionlayer_rasa.errors import (
+    AudioTooLargeError,
+    RequestError,
+    RequestTooLargeError,
+    TruncatedAudioError,
+    UnsupportedAudioError,
+)
 from emotionlayer_rasa.utterance import METADATA_KEY
 
 INTERRUPTED_KEY = "emotionlayer_interrupted"
@@ -23,6 +30,8 @@ _MULTIPART = "multipart/form-data"
 _JSON = "application/json"
 _FORM_SLACK = 65_536
 """Bytes that a form may have beside the audio in it."""
+_SENTENCE_BYTES = 16_384
+"""Of a request to speak a sentence; a reply has no more than a thousand characters."""
 _LONGEST_SENDER = 255
 """Characters; what Rasa's SQL tracker store can keep."""
 _TELEPHONY = {"audio/basic": "mulaw", "audio/pcmu": "mulaw", "audio/pcma": "alaw"}
@@ -52,24 +61,52 @@ class SpokenTurn:
 async def read_body(request: Request, max_bytes: int) -> None:
     """Receive the body of a streamed request into ``request.body``.
 
-    What is over the limit is received and dropped, so that the caller gets to read the answer.
-
     Raises:
         AudioTooLargeError: the body has more than ``max_bytes`` and what a form needs beside the audio.
     """
-    limit = max_bytes + _FORM_SLACK
+    size = await _receive(request, max_bytes + _FORM_SLACK)
+    if size > max_bytes + _FORM_SLACK:
+        raise AudioTooLargeError(
+            f"The request has {size} bytes; the limit for audio is {max_bytes}. "
+            "Send FLAC, Ogg or MP3, send shorter pieces, or raise 'max_bytes'."
+        )
+
+
+async def read_sentence(request: Request) -> tuple[str, dict[str, Any]]:
+    """Receive and understand a streamed request to speak a sentence.
+
+    Returns:
+        The text and its custom payload.
+
+    Raises:
+        RequestTooLargeError: the body has more than 16 KiB.
+        RequestError: it is no JSON object with a ``text``.
+    """
+    size = await _receive(request, _SENTENCE_BYTES)
+    if size > _SENTENCE_BYTES:
+        raise RequestTooLargeError(
+            f"The request has {size} bytes; the limit is {_SENTENCE_BYTES}. Send a sentence."
+        )
+    body = _json_object(request, "'text' and 'custom'")
+    text, style = body.get("text"), body.get("custom")
+    if not isinstance(text, str) or not text.strip():
+        raise RequestError("'text' must be a text that is not empty.")
+    return text.strip(), style if isinstance(style, dict) else {}
+
+
+async def _receive(request: Request, limit: int) -> int:
+    """Receive a body into ``request.body``, and tell its size.
+
+    What is over the limit is received and dropped, so that the client gets to read the answer.
+    """
     body = bytearray()
     size = 0
     async for chunk in request.stream:  # type: ignore[union-attr]
         size += len(chunk)
         if size <= limit:
             body += chunk
-    if size > limit:
-        raise AudioTooLargeError(
-            f"The request has {size} bytes; the limit for audio is {max_bytes}. "
-            "Send FLAC, Ogg or MP3, send shorter pieces, or raise 'max_bytes'."
-        )
     request.body = bytes(body)
+    return size
 
 
 def read_turn(request: Request) -> TypedTurn | SpokenTurn:
@@ -98,13 +135,18 @@ def read_turn(request: Request) -> TypedTurn | SpokenTurn:
     )
 
 
-def _typed_turn(request: Request) -> TypedTurn:
+def _json_object(request: Request, keys: str) -> dict[str, Any]:
     try:
         body = request.json
     except sanic.exceptions.SanicException:
         raise RequestError("The body is no valid JSON.") from None
     if not isinstance(body, dict):
-        raise RequestError("The JSON must be an object with 'sender' and 'message'.")
+        raise RequestError(f"The JSON must be an object with {keys}.")
+    return body
+
+
+def _typed_turn(request: Request) -> TypedTurn:
+    body = _json_object(request, "'sender' and 'message'")
     message = body.get("message")
     if not isinstance(message, str) or not message.strip():
         raise RequestError("'message' must be a text that is not empty.")
@@ -186,4 +228,5 @@ def read_metadata(value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise RequestError("'metadata' must be a JSON object.")
-    return {key: item for key, item in value.items() if key not in (METADATA_KEY, INTERRUPTED_KEY)}
+    ours = (METADATA_KEY, INTERRUPTED_KEY, EARLY_SPEECH_KEY)
+    return {key: item for key, item in value.items() if key not in ours}

@@ -116,6 +116,8 @@ class Speaker:
         self._count = 0
         self._replies: list[_Reply] = []
         """Since we were last silent."""
+        self._begun = 0
+        """How many of them."""
         self._heard_at = 0.0
         """When the last of what was sent will have been heard."""
         self._worker: asyncio.Task[None] | None = None
@@ -135,6 +137,7 @@ class Speaker:
         """
         if not self.speaking:
             self._replies.clear()
+            self._begun = 0
         self._count += 1
         self._replies.append(_Reply(self._count, text, style))
         if self._worker is None:
@@ -151,7 +154,7 @@ class Speaker:
             self._worker = None
         heard_s = sum(reply.seconds for reply in self._replies) - max(0.0, self._heard_at - self._now())
         self._heard_at = 0.0
-        replies, self._replies = self._replies, []
+        replies, self._replies, self._begun = self._replies, [], 0
         return _interruption(replies, heard_s)
 
     def played(self, id: int, seconds: float | None) -> None:
@@ -178,10 +181,9 @@ class Speaker:
             await asyncio.wait(self._ending)
 
     async def _speak_on(self) -> None:
-        spoken = 0
-        while spoken < len(self._replies):
-            reply = self._replies[spoken]
-            spoken += 1
+        while self._begun < len(self._replies):
+            reply = self._replies[self._begun]
+            self._begun += 1
             try:
                 await self._speak(reply)
             except EmotionLayerError as error:

@@ -55,8 +55,9 @@ list of messages), ``error``. The reply to ``eof`` and to ``message`` waits for 
                     ``escalated``; only the last two where nothing is known or may be known
 ``bot``             one message of the assistant: ``{"text", "buttons", "image", "custom", ...}``
 ``speech``          a piece of a spoken reply, ``{"id", "part", "sentence", "sample_rate", "encoding", "seconds",
-                    "bytes"}``; its audio follows in binary messages. ``id`` counts the spoken messages of this
-                    call. When all of one was sent: ``{"id", "end": true, "seconds"}``
+                    "bytes"}``; its audio follows in binary messages. ``id`` counts what is spoken in this call: a
+                    message, or, where its first sentence comes before the ``bot`` message is known, that sentence
+                    and then the rest. When all of one was sent: ``{"id", "end": true, "seconds"}``
 ``stop``            ``{"id"}``: the caller interrupts. Be silent at once; nothing more of what was said comes
 ``discarded``       what began like speech was none: ``too_short``, ``ghost_words``, ``noise`` or ``reset``
 ``error``           ``{"code", "message"}``; the call goes on, unless we close right behind it
@@ -72,15 +73,16 @@ we end with an ``error``, 1009 for a message over 1 MiB.
 from __future__ import annotations
 
 import json
-import time
 import uuid
-from typing import Any, Callable, Literal, Mapping
+from typing import Any, Literal, Mapping
 
 import pydantic
+from sanic.request import Request
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.assistant import is_new, may_analyse_now
 from emotionlayer_rasa.channels.call import Call, Calls, Line, error_news
+from emotionlayer_rasa.channels.connection import CallConnection
 from emotionlayer_rasa.channels.requests import read_metadata, read_sender
 from emotionlayer_rasa.channels.socket import CallSocket
 from emotionlayer_rasa.channels.speaking import Interruption, SpeechFormat, SpeechPiece
@@ -108,17 +110,16 @@ class StreamConfig(Settings):
     max_alternatives: Any = None
 
 
-async def serve_stream(calls: Calls, agent: Callable[[], Any], websocket: Any, sender: str | None) -> None:
+async def serve_stream(calls: Calls, request: Request, websocket: Any) -> None:
     """Hold one call.
 
     Args:
         calls: the channel's calls.
-        agent: gives Rasa's agent.
+        request: that opened the websocket.
         websocket: as Sanic gives it.
-        sender: id of the conversation, where the address names one.
     """
     with calls.place():
-        await _Stream(calls, agent, CallSocket(websocket), sender).serve()
+        await _Stream(calls, request, websocket).serve()
 
 
 class _EventLine(Line):
@@ -200,51 +201,18 @@ class _PlainLine(Line):
         self._socket.send(_json(news if "text" in news else {"partial": self._partial, **news}))
 
 
-class _Stream:
-    def __init__(self, calls: Calls, agent: Callable[[], Any], socket: CallSocket, sender: str | None) -> None:
-        self._calls = calls
-        self._agent = agent
-        self._socket = socket
-        self._sender = sender
+class _Stream(CallConnection):
+    def __init__(self, calls: Calls, request: Request, websocket: Any) -> None:
+        super().__init__(calls, request, websocket, begin_within_s=calls.idle_timeout_s)
         self._values: dict[str, Any] = {}
         self._config = StreamConfig()
-        self._line: _EventLine | _PlainLine = _PlainLine(socket)
-        self._call: Call | None = None
-        self._opened_at = time.monotonic()
+        self._line: _EventLine | _PlainLine = _PlainLine(self._socket)
 
-    async def serve(self) -> None:
-        failed = False
-        try:
-            goes_on = True
-            while goes_on:
-                message = await self._socket.receive()
-                self._check()
-                goes_on = await self._take(message)
-        except EOFError:
-            pass
-        except errors.EmotionLayerError as error:
-            failed = True
-            self._line.fail(error)
-            self._line.reply()
-        finally:
-            # Sanic cancels the handler of a connection that is lost, at whichever await it is.
-            await self._calls.finish(self._close(failed))
+    def _end_with(self, error: errors.EmotionLayerError) -> None:
+        self._line.fail(error)
+        self._line.reply()
 
-    async def _close(self, failed: bool) -> None:
-        if self._call:
-            await self._call.close()
-        await self._socket.close(failed)
-
-    def _check(self) -> None:
-        if self._call:
-            self._call.check()
-        elif time.monotonic() - self._opened_at > self._calls.idle_timeout_s:
-            raise errors.CallIdleError("The call was opened, and nothing came.")
-
-    async def _take(self, message: str | bytes | None) -> bool:
-        """Deal with one message; false when it was the last one."""
-        if message is None:
-            return True
+    async def _take(self, message: str | bytes) -> bool:
         try:
             if isinstance(message, bytes):
                 await self._hear(message)
@@ -252,8 +220,7 @@ class _Stream:
                 return True
             return await self._obey(_object(message))
         except (errors.RequestError, errors.TruncatedAudioError) as error:
-            self._line.fail(error)
-            self._line.reply()
+            self._end_with(error)
             return True
 
     async def _hear(self, data: bytes) -> None:
@@ -349,13 +316,11 @@ class _Stream:
     def _begun(self) -> Call:
         if self._call is None:
             config = self._config
-            sender = config.sender if config.sender is not None else self._sender
+            sender = config.sender if config.sender is not None else self._request.args.get("sender")
             speech = None
             if config.speech != "none":
                 speech = SpeechFormat(config.speech, config.speech_rate)
-            self._call = Call(
-                self._calls,
-                self._agent,
+            return self._begin(
                 uuid.uuid4().hex if sender is None else read_sender(sender),
                 self._line,
                 metadata=read_metadata(config.metadata),

@@ -30,15 +30,17 @@ import hmac
 import json
 import os
 import time
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import quoteattr
 
 import pydantic
 import structlog
+from sanic.request import Request
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.call import Call, Calls, Line, error_news
+from emotionlayer_rasa.channels.connection import CallConnection
 from emotionlayer_rasa.channels.socket import CallSocket
 from emotionlayer_rasa.channels.speaking import Interruption, SpeechFormat, SpeechPiece
 from emotionlayer_rasa.settings import Settings
@@ -153,17 +155,17 @@ class Twilio:
         return hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def serve_twilio(calls: Calls, agent: Callable[[], Any], websocket: Any, twilio: Twilio) -> None:
+async def serve_twilio(calls: Calls, request: Request, websocket: Any, twilio: Twilio) -> None:
     """Hold one telephone call.
 
     Args:
         calls: the channel's calls.
-        agent: gives Rasa's agent.
+        request: that opened the websocket.
         websocket: as Sanic gives it.
         twilio: the account.
     """
     with calls.place():
-        await _TelephoneCall(calls, agent, CallSocket(websocket), twilio).serve()
+        await _TelephoneCall(calls, request, websocket, twilio).serve()
 
 
 class _TelephoneLine(Line):
@@ -208,54 +210,27 @@ class _TelephoneLine(Line):
         self._socket.send(json.dumps({"event": event, "streamSid": self._stream, **content}), speech)
 
 
-class _TelephoneCall:
-    def __init__(self, calls: Calls, agent: Callable[[], Any], socket: CallSocket, twilio: Twilio) -> None:
-        self._calls = calls
-        self._agent = agent
-        self._socket = socket
+class _TelephoneCall(CallConnection):
+    def __init__(self, calls: Calls, request: Request, websocket: Any, twilio: Twilio) -> None:
+        super().__init__(calls, request, websocket, begin_within_s=_START_WITHIN_S)
         self._twilio = twilio
-        self._call: Call | None = None
         self._line: _TelephoneLine | None = None
-        self._opened_at = time.monotonic()
         self._keys = ""
         self._pause: asyncio.TimerHandle | None = None
 
-    async def serve(self) -> None:
-        failed = False
-        try:
-            goes_on = True
-            while goes_on:
-                message = await self._socket.receive()
-                self._check()
-                if message is not None:
-                    goes_on = await self._take(_object(message))
-        except EOFError:
-            pass
-        except errors.EmotionLayerError as error:
-            failed = True
-            log.warning("voice.telephone.ended", code=error.code)
-            self._socket.send(json.dumps({"event": "error", **error_news(error)}))
-        finally:
-            # Sanic cancels the handler of a connection that is lost, at whichever await it is.
-            await self._calls.finish(self._close(failed))
+    def _end_with(self, error: errors.EmotionLayerError) -> None:
+        log.warning("voice.telephone.ended", code=error.code)
+        self._socket.send(json.dumps({"event": "error", **error_news(error)}))
 
     async def _close(self, failed: bool) -> None:
         if self._pause:
             self._pause.cancel()
-        if self._call:
-            await self._call.close()
-        await self._socket.close(failed)
+        await super()._close(failed)
 
-    def _check(self) -> None:
-        if self._call:
-            self._call.check()
-        elif time.monotonic() - self._opened_at > _START_WITHIN_S:
-            raise errors.CallIdleError(f"No 'start' came within {_START_WITHIN_S:g} s.")
-
-    async def _take(self, message: Mapping[str, Any]) -> bool:
-        """Deal with one message; false when the call is over."""
-        event = message.get("event")
-        content = message.get(str(event))
+    async def _take(self, message: str | bytes) -> bool:
+        told = _object(message)
+        event = told.get("event")
+        content = told.get(str(event))
         content = content if isinstance(content, dict) else {}
         if event == "start":
             self._start(content)
@@ -285,20 +260,17 @@ class _TelephoneCall:
             raise errors.UnsupportedAudioError(
                 "The stream is not in Twilio's format: audio/x-mulaw, 8000 Hz, mono."
             )
-        if self._calls.is_open(sender):  # a company's callers share a number
+        if self._calls.call_of(sender):  # a company's callers share a number
             sender = f"{sender}-{call}"
         self._line = _TelephoneLine(self._socket, str(start.get("streamSid", "")))
-        self._call = Call(
-            self._calls,
-            self._agent,
+        self._begin(
             sender,
             self._line,
             encoding="mulaw",
             sample_rate=_RATE,
             speech=SpeechFormat("mulaw"),
             spoken_text=_with_buttons,
-        )
-        self._call.write("/session_start")
+        ).write("/session_start")
 
     def _hear(self, media: Mapping[str, Any]) -> None:
         _refuse_others(media.get("track", "inbound"))

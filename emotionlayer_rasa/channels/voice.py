@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pydantic
 import structlog
-from rasa.core.channels.channel import InputChannel, UserMessage
+from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.shared.exceptions import InvalidConfigException
 from sanic import Blueprint, Sanic
 from sanic.request import Request
@@ -28,9 +28,9 @@ from emotionlayer_rasa.channels.assistant import (
     last_utterance,
     may_analyse_now,
 )
-from emotionlayer_rasa.channels.call import Calls
+from emotionlayer_rasa.channels.call import Calls, LiveOutput
 from emotionlayer_rasa.channels.page import Page
-from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_turn
+from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_sentence, read_turn
 from emotionlayer_rasa.channels.stream import serve_stream
 from emotionlayer_rasa.channels.twilio import Twilio, TwilioSettings, serve_twilio
 from emotionlayer_rasa.listener import Listener, ListenerSettings
@@ -40,10 +40,13 @@ from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse | None]]
+Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 
 STATUS: dict[type[errors.EmotionLayerError], int] = {
     errors.UnauthorizedError: 401,
+    errors.UnknownCallError: 404,
+    errors.CallerSpeaksError: 409,
+    errors.RequestTooLargeError: 413,
     errors.RequestError: 400,
     errors.AudioTooLargeError: 413,
     errors.AudioTooLongError: 413,
@@ -73,6 +76,10 @@ class VoiceSettings(ListenerSettings):
         max_calls: live calls open at a time; of these ``live.max_live`` can be heard.
         idle_timeout_s: seconds without a word from either side after which a live call is ended.
         synthesis: how replies are spoken in live calls.
+        early_speech: whether the first sentence of a reply is spoken while a language model writes the rest.
+        own_url: address at which the action server reaches this server for that, such as ``http://rasa:5005``;
+            None for this machine, at the port that the call came in at. Several Rasa servers behind a balancer
+            need one each.
         page: whether ``GET /webhooks/voice/`` shows browsers a page to talk to the assistant.
         twilio: telephone calls over Twilio; None for none.
     """
@@ -82,6 +89,8 @@ class VoiceSettings(ListenerSettings):
     max_calls: int = pydantic.Field(default=64, ge=1, le=10_000)
     idle_timeout_s: float = pydantic.Field(default=300.0, ge=1.0)
     synthesis: SynthesisSettings = SynthesisSettings()
+    early_speech: bool = True
+    own_url: str | None = pydantic.Field(default=None, regex=r"^https?://[\w.:\[\]-]+$")
     page: bool = True
     twilio: TwilioSettings | None = None
 
@@ -109,11 +118,13 @@ class VoiceInput(InputChannel):
     browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
 
     ``WS /stream`` is a live call: see :mod:`emotionlayer_rasa.channels.stream`. ``POST /twilio`` and
-    ``WS /twilio`` are telephone calls: see :mod:`emotionlayer_rasa.channels.twilio`.
+    ``WS /twilio`` are telephone calls: see :mod:`emotionlayer_rasa.channels.twilio`. ``POST /calls/<turn>/say``
+    takes the first sentence of a reply early: see :mod:`emotionlayer_rasa.early_speech`.
 
-    Errors are ``{"error": {"code", "message"}}``: 400 malformed request, 401 wrong token, 413 too long or large,
-    415 no audio that can be read, 422 audio without usable sound (empty, truncated, silent), 503 busy, no model to
-    hear with, or Rasa without a model, 504 Rasa took too long (the turn is finished all the same), 500 the rest.
+    Errors are ``{"error": {"code", "message"}}``: 400 malformed request, 401 wrong token, 404 a turn that is over,
+    409 a caller who speaks, 413 too long or large, 415 no audio that can be read, 422 audio without usable sound
+    (empty, truncated, silent), 503 busy, no model to hear with, or Rasa without a model, 504 Rasa took too long
+    (the turn is finished all the same), 500 the rest.
 
     Speech is only transcribed, and neither voice nor words are analysed, without consent or after a handoff: see
     :func:`emotionlayer_rasa.consent.may_analyse`. Audio is never kept.
@@ -157,13 +168,30 @@ class VoiceInput(InputChannel):
         self._synthesizer = synthesizer
         self._twilio = twilio
         self._warming_up: asyncio.Task[None] | None = None
+        self._calls: Calls | None = None
+
+    def get_output_channel(self) -> OutputChannel | None:
+        """What Rasa speaks to a caller through without being asked: reminders, ``trigger_intent``.
+
+        A message goes to the live call that the sender has on this server. Without one it stays in the
+        conversation, and in the answer to ``trigger_intent``; the log says that it was not spoken.
+        """
+        return LiveOutput(self._calls) if self._calls else None
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
         """The routes; see the class."""
         blueprint = Blueprint("voice_webhook", __name__)
         settings = self.settings
         assistant = Assistant(on_new_message, settings.waiting, settings.response_timeout_s)
-        calls = Calls(assistant, self.listener, self._synthesizer, settings.max_calls, settings.idle_timeout_s)
+        calls = self._calls = Calls(
+            assistant,
+            self.listener,
+            self._synthesizer,
+            settings.max_calls,
+            settings.idle_timeout_s,
+            settings.own_url,
+            settings.early_speech,
+        )
 
         @blueprint.middleware("request")
         async def admit(request: Request) -> HTTPResponse | None:
@@ -210,8 +238,16 @@ class VoiceInput(InputChannel):
 
         @blueprint.websocket("/stream")
         async def stream(request: Request, websocket: Any) -> None:
-            sender = request.args.get("sender")
-            await serve_stream(calls, lambda: request.app.ctx.agent, websocket, sender)
+            await serve_stream(calls, request, websocket)
+
+        async def say(request: Request, turn: str) -> HTTPResponse:
+            text, style = await read_sentence(request)
+            calls.say_early(turn, text, style)
+            return json({"spoken": True})
+
+        # The name of the turn, which nobody can guess, lets it in: no token.
+        say_early = self._guarded(say, token=False)
+        blueprint.add_route(say_early, "/calls/<turn>/say", methods=["POST"], stream=True)
 
         if self._twilio:
             self._add_twilio(blueprint, calls, self._twilio)
@@ -224,7 +260,7 @@ class VoiceInput(InputChannel):
             return text(twiml, content_type="text/xml")
 
         async def telephone(request: Request, websocket: Any) -> None:
-            await serve_twilio(calls, lambda: request.app.ctx.agent, websocket, twilio)
+            await serve_twilio(calls, request, websocket, twilio)
 
         # Twilio's requests are signed, and so is the ticket with which its websocket begins: no token.
         blueprint.add_route(self._guarded(answer_call, token=False), "/twilio", methods=["POST"])
@@ -283,11 +319,11 @@ class VoiceInput(InputChannel):
         """Check the token first, unless told not to; answer every error with its status and a typed body."""
 
         @functools.wraps(handler)
-        async def guarded(request: Request) -> HTTPResponse | None:
+        async def guarded(request: Request, **of_path: str) -> HTTPResponse | None:
             try:
                 if token:
                     self._check_token(request)
-                return await handler(request)
+                return await handler(request, **of_path)
             except errors.EmotionLayerError as error:
                 log.info("voice.request.refused", code=error.code)
                 return json(_error_body(error), status=_nearest(STATUS, error), headers=_nearest(_HEADERS, error))

@@ -1,7 +1,7 @@
 """Replies that fit the caller: templates, a language model, the check between them, and how a reply is spoken."""
 
 from emotionlayer_rasa.response.check import REASONS, check_reply
-from emotionlayer_rasa.response.composer import Reply, ReplyComposer, ReplySettings
+from emotionlayer_rasa.response.composer import Reply, ReplyComposer, ReplySettings, SayEarly
 from emotionlayer_rasa.response.language_data import languages, supported_language
 from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, LLMUsage, read_llm_settings
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
@@ -17,6 +17,7 @@ __all__ = [
     "Reply",
     "ReplyComposer",
     "ReplySettings",
+    "SayEarly",
     "check_reply",
     "compose_messages",
     "draft_reply",

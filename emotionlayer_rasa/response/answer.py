@@ -12,6 +12,15 @@ from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.errors import LLMError
 
 _KEYS = ("strategy", "tone", "reply")
+_BEGUN = r"""
+    "{key}"\s*:\s*
+    "((?: [^"\\]
+       | \\[^u]
+       | \\u(?!d[89ab])[0-9a-f]{{4}}
+       | \\ud[89ab][0-9a-f]{{2}}\\ud[c-f][0-9a-f]{{2}}  # a character beyond U+FFFF is written as two
+    )*)("?)
+"""
+"""A string that may not be at its end yet, up to its last whole character; and its quotation mark."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,28 @@ def read_answer(text: str) -> Answer:
         error.code = f"{LLMError.code}.schema"
         raise error
     return Answer(**{key: " ".join(value.split()) for key, value in found.items()})
+
+
+def read_beginning(text: str) -> Answer:
+    """What stands in an answer that a model is still writing.
+
+    Returns:
+        ``reply`` as far as it is written, be it in the middle of a word; empty before it begins, and where the
+        JSON is not strict. ``strategy`` and ``tone`` once they are complete.
+    """
+    found = {}
+    for key in _KEYS:
+        string = re.search(_BEGUN.format(key=key), text, re.VERBOSE | re.IGNORECASE)
+        if string and (key == "reply" or string[2]):
+            found[key] = _unescaped(string[1])
+    return Answer(**{"reply": "", **found})
+
+
+def _unescaped(inside: str) -> str:
+    try:
+        return " ".join(str(json.loads(f'"{inside}"', strict=False)).split())
+    except ValueError:  # an escape that JSON does not know
+        return ""
 
 
 def _strict(text: str) -> dict[str, str]:

@@ -7,12 +7,12 @@ import logging
 import os
 import random
 import time
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, AsyncIterator, Awaitable, Literal, Mapping, Sequence, TypeVar
+from typing import Any, AsyncGenerator, AsyncIterator, Awaitable, Literal, Mapping, Sequence, TypeVar
 
 import httpx
 import openai
@@ -31,8 +31,10 @@ MAX_TOKENS: Mapping[str, int] = {"rephrase": 80, "compose": 200}
 """Default of ``max_tokens`` by mode: three spoken sentences, and for ``compose`` the JSON around them."""
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.3
-_HARMLESS = ("llm.truncated", "llm.empty", "llm.busy")
+_HARMLESS = ("llm.truncated", "llm.empty", "llm.busy", "llm.no_stream")
 """Errors that say nothing against the endpoint."""
+_NO_STREAM = ("llm.no_stream", "llm.status_400", "llm.status_422", "llm.status_501")
+"""How endpoints refuse to stream; all come before the first piece."""
 
 T = TypeVar("T")
 
@@ -157,6 +159,7 @@ class LLMClient:
         self._slots = asyncio.Semaphore(settings.max_concurrent)
         self._breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_pause_s)
         self._constraint = "schema" if settings.structured == "auto" else settings.structured
+        self._streams = True
 
     async def complete(
         self,
@@ -190,17 +193,39 @@ class LLMClient:
         *,
         schema: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The pieces of the model's answer, as they come; arguments and errors are those of :meth:`complete`.
 
         An error may come after some pieces. Who stops early should close the iterator (``aclose``), which ends the
-        request.
+        request. An endpoint that cannot stream gives one piece.
         """
+        now = asyncio.get_running_loop().time
+        deadline = now() + (timeout_s or self.settings.timeout_s)
+        if self._streams:
+            try:
+                async with aclosing(self._pieces(messages, schema, timeout_s)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except LLMError as error:
+                if error.code not in _NO_STREAM:
+                    raise
+        answer = await self.complete(messages, schema=schema, timeout_s=max(deadline - now(), 0.001))
+        if self._streams:
+            self._streams = False  # in one piece it answers, so streaming was what it refused
+            logger.info("llm.stream_refused model=%s: answers come in one piece", self.settings.model)
+        yield answer
+
+    async def _pieces(
+        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None, timeout_s: float | None
+    ) -> AsyncGenerator[str, None]:
         async with self._admitted(timeout_s) as deadline:
             request = self._send(messages, schema, deadline, stream=True, stream_options={"include_usage": True})
             chunks = await _before(deadline, request)
             text, finish = "", None
             try:
+                if "event-stream" not in chunks.response.headers.get("Content-Type", ""):
+                    raise _error("no_stream", "The language model's server does not stream.")
                 while True:
                     try:
                         chunk = await _before(deadline, chunks.__anext__())

@@ -63,14 +63,16 @@ class SpeechProgram:
                 ) from error
             talking = loop.run_in_executor(None, process.communicate, text.encode())
             try:
-                output, _ = await asyncio.wait_for(asyncio.shield(talking), self._timeout_s)
-            except asyncio.TimeoutError:
+                # Not wait_for: that of Python 3.10 loses a cancellation that comes together with the result.
+                done, _ = await asyncio.wait({talking}, timeout=self._timeout_s)
+            finally:
+                await _end(process, talking)
+            if not done:
                 raise SpeechTimeoutError(
                     f"The speech program '{self._name}' took longer than {self._timeout_s:g} s and was stopped. "
                     "Raise 'timeout_s', or choose a smaller voice."
-                ) from None
-            finally:
-                await _end(process, talking)
+                )
+            output, _ = talking.result()
         if process.returncode:
             raise SpeechError(
                 f"The speech program '{self._name}' ended with status {process.returncode}. "

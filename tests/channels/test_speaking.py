@@ -78,6 +78,22 @@ async def test_messages_are_spoken_in_order_and_style() -> None:
     assert len(line.pieces[0].audio) == 2 * 16_000
 
 
+async def test_a_message_that_comes_while_the_one_before_is_heard_is_said_alone() -> None:
+    line, clock = Line(), Clock()
+    speaking, _ = speaker(line, clock)
+    for text in ("Ten chars.", "Next. One.", "The third."):
+        speaking.say(text, {})
+        await speaking.sent()
+        clock.now += 0.5
+    assert [(piece.id, piece.sentence) for piece in line.pieces] == [
+        (1, "Ten chars."),
+        (2, "Next."),
+        (2, "One."),
+        (3, "The third."),
+    ]
+    assert speaking.interrupt() == Interruption(2, pytest.approx(15 / 30), 2)
+
+
 @pytest.mark.parametrize(
     ("format", "rate", "size"),
     [

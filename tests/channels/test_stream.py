@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import subprocess
 from typing import Any
 
 import httpx
@@ -17,6 +19,7 @@ from test_live import SPEECH, CountingTranscriber, pcm, silence, with_engines
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.errors import ModelUnavailableError
 from emotionlayer_rasa.listener import Listener
+from emotionlayer_rasa.synthesis.espeak import EspeakSynthesizer
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +54,7 @@ async def next_with(socket: Any, key: str) -> dict[str, Any]:
 
     async def find() -> dict[str, Any]:
         async for message in socket:
-            event = json.loads(message)
+            event = json.loads(message) if isinstance(message, str) else {}
             if key in event:
                 return event
         raise AssertionError(f"closed with {socket.close_code}, and no {key!r}")
@@ -181,16 +184,33 @@ async def test_refused_before_the_upgrade(serve: Serve, listener: Listener) -> N
 async def test_a_hundred_calls_that_break_leave_nothing_and_harm_no_other(
     serve: Serve, listener: Listener, transcriber: CountingTranscriber, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def speech_programs() -> int:
+        processes = subprocess.run(["ps", "-A", "-o", "ppid=,comm="], capture_output=True, text=True, check=True)
+        listed = (line.split(None, 1) for line in processes.stdout.splitlines())
+        return sum(int(parent) == os.getpid() and "espeak" in name for parent, name in listed)
+
+    spoken = 0
+
     async def broken(number: int) -> None:
+        nonlocal spoken
         async with connect(http) as socket:
-            await send(socket, config={**CONFIG, "events": number % 2 == 0})
+            speaks = number % 4 == 0
+            await send(
+                socket, config={**CONFIG, "events": number % 2 == 0, "speech": "mulaw" if speaks else "none"}
+            )
+            if speaks:
+                await send(socket, message="This sentence takes a while to say. " * 50)
+            if number % 8 == 0:
+                await next_with(socket, "speech")
+                spoken += 1
             for at in range(0, (number % 4) * 16_000, 6400):
                 await socket.send(UTTERANCE[at : at + 6400])
             if number % 4 == 2:
                 await next_with(socket, "partial")
             socket.transport.abort()
 
-    async with serve(channel(listener, max_calls=200), EchoAgent()) as http:
+    voice = VoiceInput(VoiceSettings(max_calls=200), listener, EspeakSynthesizer())
+    async with serve(voice, EchoAgent()) as http:
         await asyncio.sleep(0.2)
         before = len(asyncio.all_tasks())
         async with connect(http) as good:
@@ -200,12 +220,13 @@ async def test_a_hundred_calls_that_break_leave_nothing_and_harm_no_other(
             replies = [await ask(good, UTTERANCE[at : at + 6400]) for at in range(0, len(UTTERANCE), 6400)]
             assert sum("text" in reply for reply in replies) == 1
         for _ in range(100):
-            if len(asyncio.all_tasks()) <= before and listener._live == 0:
+            if len(asyncio.all_tasks()) <= before and listener._live == speech_programs() == 0:
                 break
             await asyncio.sleep(0.1)
         gc.collect()
         assert len(asyncio.all_tasks()) <= before, asyncio.all_tasks()
-        assert (listener._live, transcriber.open) == (0, 0)
+        assert (listener._live, transcriber.open, speech_programs()) == (0, 0, 0)
+        assert spoken >= 12, "they had been spoken to"
         assert len(transcriber.streams) >= 25, "they had begun to speak"
         assert not [record for record in caplog.records if "destroyed" in record.message]
 

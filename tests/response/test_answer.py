@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
+
 import pytest
 
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer
+from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 REPLY = "I'm sorry. Order 1042 is on its way."
@@ -64,3 +67,30 @@ def test_the_schema_is_strict_and_fixes_the_strategy(strategy: str) -> None:
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == set(schema["properties"]) == {"strategy", "tone", "reply"}
     assert schema["properties"]["strategy"]["enum"] == [strategy]
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_the_beginning_of_an_answer_is_read_at_every_character(ascii_only: bool) -> None:
+    reply = 'Say "stop", però 😀 é.\nOrder \\ 1042 is on its way.'
+    text = json.dumps({"strategy": "s", "tone": "t", "reply": reply}, ensure_ascii=ascii_only)
+    whole = read_answer(text)
+    beginnings = [read_beginning(text[:end]) for end in range(len(text) + 1)]
+    for shorter, longer in pairwise(beginnings):
+        assert longer.reply.startswith(shorter.reply)
+        assert whole.reply.startswith(longer.reply)
+        assert longer.strategy in ("", "s")
+        assert longer.strategy or not longer.reply, "the strategy comes first"
+    assert beginnings[-1] == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Hello.", "{'reply': 'Hello. And", '{"answer": "Hello. And', '{"reply": ["Hello. And', '{"reply": "\\q'],
+)
+def test_nothing_has_begun_where_the_json_is_not_strict(text: str) -> None:
+    assert read_beginning(text) == Answer("")
+
+
+def test_a_strategy_counts_once_it_is_complete() -> None:
+    assert read_beginning('{"reply": "Hello.", "strategy": "direct') == Answer("Hello.")
+    assert read_beginning('{"reply": "Hello.", "strategy": "direct"') == Answer("Hello.", "direct")

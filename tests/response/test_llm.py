@@ -302,6 +302,34 @@ def test_a_stream_that_cannot_begin_is_repeated(endpoint: Endpoint) -> None:
     assert asyncio.run(pieces(client(endpoint))) == ["Hello."]
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [completion("Hello."), *(Answer(b'{"error": {"message": "no"}}', status) for status in (400, 422, 501))],
+)
+def test_an_endpoint_that_cannot_stream_answers_in_one_piece(endpoint: Endpoint, refusal: Answer) -> None:
+    endpoint.answer = lambda request: refusal if request.get("stream") else completion("Hello.")
+    asked = client(endpoint)
+
+    async def talk() -> list[list[str]]:
+        return [await pieces(asked) for _ in range(2)]
+
+    assert asyncio.run(talk()) == [["Hello."], ["Hello."]]
+    streams = [bool(request["body"].get("stream")) for request in endpoint.requests]
+    assert sum(streams[-2:]) == 0, "it is asked to stream only at first"
+
+
+def test_an_endpoint_that_refuses_everything_may_stream_later(endpoint: Endpoint) -> None:
+    endpoint.script = [Answer(b"{}", 400), Answer(b"{}", 400), streamed(["Hel", "lo."])]
+    asked = client(endpoint)
+
+    async def talk() -> list[str]:
+        with pytest.raises(LLMError, match="400"):
+            await pieces(asked)
+        return await pieces(asked)
+
+    assert asyncio.run(talk()) == ["Hel", "lo."]
+
+
 def test_a_stream_that_is_closed_early_frees_its_slot(endpoint: Endpoint) -> None:
     endpoint.script = [streamed(["One", "two"]), completion("Hello.")]
     asked = client(endpoint, max_concurrent=1, timeout_s=5)
@@ -309,7 +337,7 @@ def test_a_stream_that_is_closed_early_frees_its_slot(endpoint: Endpoint) -> Non
     async def first_piece() -> tuple[str, str]:
         stream = asked.stream(QUESTION)
         piece = await stream.__anext__()
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         return piece, await asked.complete(QUESTION)
 
     assert asyncio.run(first_piece()) == ("One", "Hello.")

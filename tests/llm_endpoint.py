@@ -12,13 +12,17 @@ from typing import Any, Callable, Mapping, Sequence
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer of the server; ``cut_at`` bytes of the body are sent when it breaks off."""
+    """One answer of the server; ``cut_at`` bytes of the body are sent when it breaks off.
+
+    After ``pause_at`` bytes it waits until the test opens the endpoint's ``gate``.
+    """
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     cut_at: int | None = None
+    pause_at: int | None = None
 
 
 def completion(text: str | None, finish: str = "stop", **options: Any) -> Answer:
@@ -35,8 +39,13 @@ def completion(text: str | None, finish: str = "stop", **options: Any) -> Answer
     return Answer(json.dumps(body).encode(), **options)
 
 
-def streamed(pieces: Sequence[str], finish: str | None = "stop", **options: Any) -> Answer:
-    """The answer in server-sent events; without ``finish`` it stops half-way."""
+def streamed(
+    pieces: Sequence[str], finish: str | None = "stop", pause_after: int | None = None, **options: Any
+) -> Answer:
+    """The answer in server-sent events; without ``finish`` it stops half-way.
+
+    After the first ``pause_after`` pieces it waits for the endpoint's ``gate``.
+    """
     chunks: list[dict[str, Any]] = [
         {"index": 0, "delta": {"content": piece}, "finish_reason": None} for piece in pieces
     ]
@@ -48,18 +57,21 @@ def streamed(pieces: Sequence[str], finish: str | None = "stop", **options: Any)
             {**head, "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}}
         )
     lines = [f"data: {json.dumps(event)}\n\n" for event in events] + (["data: [DONE]\n\n"] if finish else [])
-    return Answer("".join(lines).encode(), headers={"Content-Type": "text/event-stream"}, **options)
+    pause_at = None if pause_after is None else len("".join(lines[:pause_after]))
+    headers = {"Content-Type": "text/event-stream"}
+    return Answer("".join(lines).encode(), headers=headers, pause_at=pause_at, **options)
 
 
 class Endpoint(ThreadingHTTPServer):
     """Answers with ``script`` in turn, the last one for ever, or with what ``answer`` makes of a request."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.script: list[Answer] = [completion("Hello.")]
         self.answer: Callable[[Mapping[str, Any]], Answer] | None = None
         self.requests: list[dict[str, Any]] = []
         self.closing = threading.Event()
+        self.gate = threading.Event()
         self.lock = threading.Lock()
         self.at_once = 0
         self.most_at_once = 0
@@ -97,7 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body[: answer.cut_at])
+        if answer.pause_at is not None:
+            self.wfile.write(answer.body[: answer.pause_at])
+            self.server.gate.wait(60)
+        self.wfile.write(answer.body[answer.pause_at or 0 : answer.cut_at])
 
     def log_message(self, *_: Any) -> None:
         pass
