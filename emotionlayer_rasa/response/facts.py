@@ -9,21 +9,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from pydantic import PrivateAttr
+
+from emotionlayer_rasa.response.clock import ClockWords, SpokenTime, times_in_digits
 from emotionlayer_rasa.response.sentences import without_accents
 from emotionlayer_rasa.settings import Settings
 
 _TOKEN = re.compile(r"\d+[a-z]{0,2}(?![\w])(?:[.,:/-]\d+)*|[a-z]*\d[\w]*(?:[.,:/-]\w+)*|[^\W\d_]+|[€$£¥%]")
-_HARMLESS = re.compile(r"\b24 ?/ ?7\b")
+_HARMLESS = re.compile(r"\b24 ?/ ?7\b|\b(?:112|113|115|118|911|999|988)\b(?!\W\d)")
+"""Round the clock, and emergency numbers."""
+_AM_PM = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?([ap])\.?m\b\.?")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _OTHER_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
-_TIME = re.compile(r"(\d{1,2})[:.](\d{2})(?::\d{2})?")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th|am|pm)")
+_DIGIT_GROUPS = re.compile(r"\d[\d ./-]*\d")
+_COMMA = re.compile(r",(?!\d)")
 _CURRENCY = "€$£¥%"
 _MAX_LENGTH = 50
 """Letters of the longest number word, and digits of the longest number; what is longer is no number."""
+_SPELLED, _SPELLED_DIGITS = 3, 4
+"""Numbers in a row, and digits in all, from which somebody spells a number."""
 _REACH = 2
 """Words between a number and what it counts ("three to five working days")."""
 
@@ -38,8 +46,14 @@ class FactWords(Settings):
         month_prepositions: those.
         units: what a counted thing must be for a number word to be a fact.
         harmless_units: what may be counted in digits without a slot.
+        occasions: units of what the caller has been through ("four calls"), which may always be said again.
         labels: words in front of a number word that make it a fact, such as ``platform``.
         joints: words that may stand between a number and its unit, or between the parts of a number.
+        clock: how a time is said, to the minutes that it adds to the hour: a number, ``+`` for those named, or
+            ``-`` for those named to be taken off. ``<h>`` and ``<m>`` stand for hour and minutes in digits.
+        clock_openers: words after which an hour alone, or two numbers, are a time ("at nine thirty").
+        clock_names: words that are a time ("noon"), to that time.
+        day_parts: words after a time, to ``am``, ``pm`` or ``any``.
     """
 
     numbers: Mapping[str, int]
@@ -49,8 +63,23 @@ class FactWords(Settings):
     month_prepositions: tuple[str, ...] = ()
     units: tuple[str, ...]
     harmless_units: tuple[str, ...]
+    occasions: tuple[str, ...]
     labels: tuple[str, ...]
     joints: tuple[str, ...]
+    clock: Mapping[str, str]
+    clock_openers: tuple[str, ...]
+    clock_names: Mapping[str, str]
+    day_parts: Mapping[str, str]
+    _clock_words: ClockWords = PrivateAttr()
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self._clock_words = ClockWords(self.clock, self.clock_openers, self.clock_names, self.day_parts)
+
+    @property
+    def clock_words(self) -> ClockWords:
+        """``clock`` and what belongs to it, compiled."""
+        return self._clock_words
 
 
 @dataclass(frozen=True)
@@ -74,6 +103,9 @@ def stated_facts(text: str, words: FactWords) -> list[Fact]:
     for start, end, value in _numbers(tokens, words):
         if _is_fact(tokens, start, end, value, words):
             facts.append(Fact(_kind(tokens, start, end, words), _digit_forms(tokens[start]) or _forms(value)))
+    for time in _times(tokens, words):
+        if time.certain:
+            facts.append(Fact("date", frozenset(_time_forms(time.times))))
     for position, token in enumerate(tokens):
         if (moment := _moment(token)) is not None:
             facts.append(Fact("date", moment))
@@ -88,19 +120,51 @@ def stated_facts(text: str, words: FactWords) -> list[Fact]:
     return facts
 
 
+def without_times(text: str, backing: set[str], words: FactWords) -> str:
+    """The text in plain lower case without the times, and their part of the day, that ``backing`` holds."""
+    kept = _lowered(text)
+    spans = list(_TOKEN.finditer(kept))
+    for time in reversed(_times([span.group() for span in spans], words)):
+        if _time_forms(time.times) & backing:
+            kept = kept[: spans[time.start].start()] + " " + kept[spans[time.end - 1].end() :]
+    return kept
+
+
+def stated_times(text: str, words: FactWords) -> set[str]:
+    """The times of day that a text says or writes, as normal forms."""
+    return {form for time in _times(_tokens(text), words) for form in _time_forms(time.times)}
+
+
 def spoken_together(text: str, words: FactWords) -> set[str]:
     """Numbers said digit by digit or in groups, joined: ``ten forty two`` and ``1 0 4 2`` give ``1042``."""
-    joined: set[str] = set()
-    run: list[str] = []
-    last = -1
-    for start, end, value in [*_numbers(_tokens(text), words), (-9, -9, 0)]:
-        if start != last:
-            if len(run) > 1:
-                joined.add("".join(run))
-            run = []
-        run.append(str(int(value)))
-        last = end
-    return joined
+    return {"".join(run) for run in _number_runs(text, words)}
+
+
+def spelled_numbers(text: str, words: FactWords) -> set[str]:
+    """Numbers of four digits and more that are said digit by digit, such as telephone numbers."""
+    spelled = ("".join(run) for run in _number_runs(text, words) if len(run) >= _SPELLED)
+    return {number for number in spelled if len(number) >= _SPELLED_DIGITS}
+
+
+def numbers_in(text: str, words: FactWords) -> list[tuple[int, int, float]]:
+    """Start, end (as positions of tokens) and value of each number of a text, in digits or words."""
+    return list(_numbers(_tokens(text), words))
+
+
+def _number_runs(text: str, words: FactWords) -> list[list[str]]:
+    """Numbers that follow each other, each as its digits; a comma parts them ("eight hundred, five five five")."""
+    runs: list[list[str]] = [[]]
+    for piece in _COMMA.split(text):
+        tokens = _tokens(piece)
+        last = 0
+        for start, end, value in _numbers(tokens, words):
+            if start != last:
+                runs.append([])
+            runs[-1].append(f"{value:g}")
+            last = end
+        if last != len(tokens):
+            runs.append([])
+    return [run for run in runs if len(run) > 1]
 
 
 def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
@@ -108,6 +172,7 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
     forms: set[str] = set()
     for text in texts:
         tokens = _tokens(text)
+        forms |= {re.sub(r"\D", "", found) for found in _DIGIT_GROUPS.findall(text)} | spoken_together(text, words)
         for start, _, value in _numbers(tokens, words):
             forms |= _digit_forms(tokens[start]) or _forms(value)
         for position, token in enumerate(tokens):
@@ -123,8 +188,9 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
         for found in _OTHER_DATE.finditer(text):
             day, month, year = map(int, found.groups())
             forms |= _date_forms(year, month, day) | _date_forms(year, day, month)
-        for found in _TIME.finditer(text):
-            forms |= _time_forms(*map(int, found.groups()[:2]))
+        forms |= _time_forms(times_in_digits(text))
+        for time in _times(tokens, words):
+            forms |= _time_forms(time.times)
         for found in _NUMBER.finditer(text):
             whole, *rest = re.split("[.,]", found.group()[:_MAX_LENGTH])
             if len(rest) == 1 and len(rest[0]) <= 2:  # "49 euros and 90 cents"
@@ -133,8 +199,14 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
     return forms
 
 
+def _lowered(text: str) -> str:
+    """Lower case without accents; ``2.30pm`` and ``2 p.m.`` are ``2:30 pm`` and ``2 pm``."""
+    text = _HARMLESS.sub(" ", without_accents(text))
+    return _AM_PM.sub(lambda found: f"{found[1]}{':' + found[2] if found[2] else ''} {found[3]}m", text)
+
+
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(_HARMLESS.sub(" ", without_accents(text)))
+    return _TOKEN.findall(_lowered(text))
 
 
 def _numbers(tokens: Sequence[str], words: FactWords) -> Iterator[tuple[int, int, float]]:
@@ -226,8 +298,8 @@ def _moment(token: str) -> frozenset[str] | None:
         day, month, year = map(int, found.groups())
         year += 2000 if year < 100 else 0
         return frozenset([f"{year}-{month}-{day}", f"{year}-{day}-{month}"])
-    if ":" in token and (found := _TIME.fullmatch(token)):
-        return frozenset([f"{int(found[1])}:{found[2]}"])
+    if ":" in token and (times := times_in_digits(token)):
+        return frozenset(_time_forms(times))
     return None
 
 
@@ -240,14 +312,32 @@ def _date_forms(year: int, month: int, day: int) -> set[str]:
     return {f"{year}-{month}-{day}", f"weekday {weekday}", f"month {month}", str(day), str(month), str(year)}
 
 
-def _time_forms(hour: int, minute: int) -> set[str]:
-    hours = {hour, hour % 12 or 12}
-    spoken = {*hours, *((hour % 12) + 1 for hour in hours if minute > 30), minute, 60 - minute}
-    return (
-        {f"{one}:{minute:02}" for one in hours}
-        | {f"{one + minute / 100:.10g}" for one in hours}
-        | {str(number) for number in spoken}
-    )
+def _time_forms(times: Iterable[str]) -> set[str]:
+    return {f"time {time}" for time in times}
+
+
+def _times(tokens: Sequence[str], words: FactWords) -> list[SpokenTime]:
+    """The times among tokens, as positions of tokens."""
+    clock = words.clock_words
+    written: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+    for start, end, value in [*_numbers(tokens, words), (len(tokens), len(tokens), 0.0)]:
+        for at in range(position, start):
+            written.append(tokens[at])
+            starts.append(at)
+            ends.append(at + 1)
+        if end > start:
+            literal = end == start + 1 and tokens[start] in clock.words
+            written.append(tokens[start] if literal else f"{value:g}")
+            starts.append(start)
+            ends.append(end)
+        position = end
+    return [
+        SpokenTime(starts[time.start], ends[time.end - 1], time.times, time.certain)
+        for time in clock.times(written)
+    ]
 
 
 def _month_forms(tokens: Sequence[str], position: int, words: FactWords) -> set[str]:
@@ -271,6 +361,8 @@ def _is_fact(tokens: Sequence[str], start: int, end: int, value: float, words: F
     counted = any(token in words.units or token in _CURRENCY for token in after)
     dated = any(token in words.months or token in words.weekdays for token in (*after[:2], *before[-2:]))
     labelled = any(token in words.labels for token in before) or any(token in _CURRENCY for token in before[-1:])
+    if value == 1 and not tokens[start][0].isdigit() and not (after and after[0] in words.months):
+        return False  # "look at one question", "look at it first"
     if counted or dated or labelled:
         return value != 1 or tokens[start][0].isdigit() or dated or labelled
     if tokens[start][0].isdigit():
@@ -279,6 +371,8 @@ def _is_fact(tokens: Sequence[str], start: int, end: int, value: float, words: F
 
 
 def _kind(tokens: Sequence[str], start: int, end: int, words: FactWords) -> str:
+    if any(token in words.occasions for token in tokens[end : end + 1]):
+        return "number"
     if any(
         token in words.units or token in _CURRENCY
         for token in (*tokens[end : end + _REACH], *tokens[start - 1 : start])

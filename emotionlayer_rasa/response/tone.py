@@ -15,12 +15,12 @@ _EVERYWHERE = ("mocking", "angry", "gloomy", "slang")
 
 UNFIT_TONES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "active_deescalation": (*_EVERYWHERE, "festive", "praising", "breezy", "brush_off"),
-        "empathic_validation": (*_EVERYWHERE, "festive", "brush_off"),
+        "active_deescalation": (*_EVERYWHERE, "festive", "praising", "breezy", "flippant", "brush_off"),
+        "empathic_validation": (*_EVERYWHERE, "festive", "flippant", "brush_off"),
         "positive_mirroring": (*_EVERYWHERE, "pitying", "contrite", "dampening", "brush_off"),
         "direct_efficiency": (*_EVERYWHERE, "contrite"),
-        "assertive_neutrality": (*_EVERYWHERE, "festive", "praising", "contrite"),
-        "rapid_resolution": (*_EVERYWHERE, "festive", "praising", "contrite", "unhurried"),
+        "assertive_neutrality": (*_EVERYWHERE, "festive", "praising", "flippant", "contrite"),
+        "rapid_resolution": (*_EVERYWHERE, "festive", "praising", "flippant", "contrite", "unhurried"),
     }
 )
 """Strategy to the groups of words that are unfit in its replies.
@@ -53,9 +53,9 @@ class ToneTarget:
 TONE_TARGETS: Mapping[str, ToneTarget] = MappingProxyType(
     {
         # To name the caller's anger reads as anger, and an apology as sadness: neither has a limit here.
-        "active_deescalation": ToneTarget(valence=(0.0, 0.88), arousal=(0.0, 0.86)),
+        "active_deescalation": ToneTarget(valence=(0.0, 0.88), arousal=(0.0, 0.88)),
         "empathic_validation": ToneTarget(
-            valence=(0.1, 0.86), arousal=(0.0, 0.86), unfit=MappingProxyType({"anger": 0.8, "fear": 0.92})
+            valence=(0.0, 0.88), arousal=(0.0, 0.92), unfit=MappingProxyType({"anger": 0.8})
         ),
         "positive_mirroring": ToneTarget(
             valence=(0.2, 1.0), unfit=MappingProxyType({"anger": 0.6, "sadness": 0.6, "fear": 0.6, "disgust": 0.5})

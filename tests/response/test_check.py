@@ -6,8 +6,8 @@ import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import REASONS, check_reply, draft_reply, languages
-from emotionlayer_rasa.response.check import CheckRules, ReplyRules
 from emotionlayer_rasa.response.language_data import language_data
+from emotionlayer_rasa.response.rules import CheckRules, ReplyRules
 from emotionlayer_rasa.response.templates import replies
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
@@ -133,8 +133,8 @@ def test_harmless_numbers_need_no_slot(reply):
 def test_a_status_must_be_the_one_in_the_slots():
     reply = "Your refund has been approved."
     assert check_reply(reply, NEUTRAL, "en", facts={"refund_status": "approved"}) == ()
-    assert check_reply(reply, NEUTRAL, "en", facts={"refund_status": "pending"}) == ("promise",)
-    assert check_reply(reply, NEUTRAL, "en", caller="Has my refund been approved?") == ("promise",)
+    assert "promise" in check_reply(reply, NEUTRAL, "en", facts={"refund_status": "pending"})
+    assert "promise" in check_reply(reply, NEUTRAL, "en", caller="Has my refund been approved?")
 
 
 def test_the_callers_number_may_be_repeated_but_their_date_is_no_fact():

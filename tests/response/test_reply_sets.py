@@ -2,15 +2,26 @@
 
 import json
 from collections import Counter
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from emotionlayer_rasa.response import check_reply
 
 DATA = Path(__file__).parents[1] / "data"
+SOURCES = ("first", "second", "subtle", "specification")
 
 
-def read(name: str) -> list[dict]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+@cache
+def read(kind: str) -> tuple[dict, ...]:
+    """Cases of a kind, ``bad`` or ``good``; those of the first file have no source."""
+    lines = [
+        line
+        for name in (f"replies_{kind}.jsonl", f"replies_more_{kind}.jsonl")
+        for line in (DATA / name).read_text(encoding="utf-8").splitlines()
+    ]
+    return tuple({"source": "first", **json.loads(line)} for line in lines)
 
 
 def reasons(case: dict) -> tuple[str, ...]:
@@ -19,26 +30,29 @@ def reasons(case: dict) -> tuple[str, ...]:
     )
 
 
-def test_planted_faults_are_caught() -> None:
-    cases = read("replies_bad.jsonl")
+@pytest.mark.parametrize("source", SOURCES)
+def test_planted_faults_are_caught(source: str) -> None:
+    cases = [case for case in read("bad") if case["source"] == source]
     missed = [case for case in cases if not reasons(case)]
-    by_fault = Counter(case["fault"] for case in missed)
-    assert len(missed) <= 0.05 * len(cases), f"{len(missed)} of {len(cases)} missed: {by_fault.most_common()}"
+    assert len(missed) <= 0.05 * len(cases), [(case["id"], case["fault"]) for case in missed]
 
 
-def test_good_replies_pass() -> None:
-    cases = read("replies_good.jsonl")
-    found = {case["id"]: reasons(case) for case in cases}
-    rejected = {name: why for name, why in found.items() if why}
-    assert len(rejected) <= 0.05 * len(cases), f"{len(rejected)} of {len(cases)} rejected: {rejected}"
+@pytest.mark.parametrize("source", [*SOURCES, "hard to pass"])
+def test_good_replies_pass(source: str) -> None:
+    cases = [case for case in read("good") if case["source"] == source]
+    rejected = {case["id"]: why for case in cases if (why := reasons(case))}
+    assert len(rejected) <= 0.05 * len(cases), rejected
 
 
 def test_the_sets_are_balanced() -> None:
-    bad, good = read("replies_bad.jsonl"), read("replies_good.jsonl")
+    bad, good = read("bad"), read("good")
     for cases in (bad, good):
-        assert len(cases) >= 140
-        assert len({case["id"] for case in cases}) == len({case["reply"] for case in cases}) == len(cases)
-        languages = Counter(case["language"] for case in cases)
-        assert languages["en"] == languages["it"] == len(cases) / 2
-    assert len(set(Counter(case["fault"] for case in bad).values())) == 1
-    assert len(set(Counter(case["strategy"] for case in good).values())) == 1
+        assert len({case["id"] for case in cases}) == len(cases)
+        assert len({(case["reply"], case["strategy"], case["caller"]) for case in cases}) == len(cases)
+        for source in SOURCES:
+            languages = Counter(case["language"] for case in cases if case["source"] == source)
+            assert languages["en"] == languages["it"] >= 60
+    assert {case["source"] for case in bad} == set(SOURCES)
+    assert {case["source"] for case in good} == {*SOURCES, "hard to pass"}
+    assert len(Counter(case["fault"] for case in bad)) >= 18
+    assert len(Counter(case["strategy"] for case in good)) == 6

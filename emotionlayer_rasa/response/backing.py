@@ -1,0 +1,101 @@
+"""What backs a reply: slots, draft and the caller's words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping
+
+from emotionlayer_rasa.response.facts import backing_forms, numbers_in, stated_facts, stated_times
+from emotionlayer_rasa.response.rules import ReplyRules
+from emotionlayer_rasa.response.sentences import Sentence
+
+_CLAIM_STEM = 5
+"""Letters by which two words of a claim count as the same."""
+_WORDS = re.compile(r"[a-z]+(?: [a-z]+)+")
+
+
+class Backing:
+    """What may be said: slots and draft, and to some degree the caller's own words.
+
+    Args:
+        rules: of the language.
+        facts: slots that may be named.
+        draft: the template that was to be reworded, or nothing.
+        caller: the caller's words.
+
+    Attributes:
+        forms: normal forms of the numbers, dates and times of slots and draft.
+        caller_forms: those of the caller's words.
+        words, caller: the plain words of slots and draft, and of the caller, between blanks.
+        status: the single words of the draft and of the slots that tell something, with the slots' names.
+    """
+
+    def __init__(self, rules: ReplyRules, facts: Mapping[str, Any], draft: str, caller: str) -> None:
+        values = {name: str(value) for name, value in facts.items() if value not in (None, "", [], {})}
+        texts = [draft, *values.values()]
+        self._fact_words = rules.rules.fact_words
+        self.forms = backing_forms(texts, self._fact_words)
+        self.words = f" {rules.plain(' . '.join(texts))} "
+        told = [
+            f"{name.replace('_', ' ')} {value}"
+            for name, value in values.items()
+            if rules.plain(value) not in rules.rules.pending
+        ]
+        self.status = set(rules.plain(" ".join([draft, *told])).split())
+        self.caller_forms = backing_forms([caller], self._fact_words)
+        self.caller = f" {rules.plain(caller)} "
+        self._synonyms = rules.synonyms
+        plain_values = [rules.plain(value) for value in values.values()]
+        self._told = [value for value in plain_values if _WORDS.fullmatch(value)]
+        pending = set(rules.rules.pending)
+        # "requested" backs that it was requested; "not shipped" does not back that it was shipped.
+        told_words = [draft, *(name.replace("_", " ") for name in values)]
+        told_words += [
+            value for value in plain_values if value in pending or not pending.intersection(value.split())
+        ]
+        self._stems = {word[:_CLAIM_STEM] for word in rules.plain(" ".join(told_words)).split()}
+        self._reported = {word[:-1] for word in self.caller.split()}
+
+    def says(self, words: str) -> bool:
+        """Whether slots or draft hold these words."""
+        return f" {words} " in self.words
+
+    def names(self, sentence: Sentence) -> bool:
+        """Whether a sentence names a number, code or date that stands in a slot."""
+        facts = stated_facts(sentence.text, self._fact_words)
+        return (
+            any(fact.forms & self.forms for fact in facts)
+            or bool(self.codes_in(sentence))
+            or self.names_moment(sentence)
+        )
+
+    def names_moment(self, sentence: Sentence) -> bool:
+        """Whether a sentence names a date or a time that stands in a slot."""
+        if stated_times(sentence.text, self._fact_words) & self.forms:
+            return True
+        facts = stated_facts(sentence.text, self._fact_words)
+        return any(fact.kind == "date" and fact.forms & self.forms for fact in facts)
+
+    def codes_in(self, sentence: Sentence) -> set[str]:
+        """Codes of the slots that a sentence spells, in whatever groups: ``RX 7731 IT`` is ``RX7731IT``."""
+        spelled = "".join(sentence.words.split())
+        codes = (form.removeprefix("code ") for form in self.forms if form.startswith("code "))
+        return {code for code in codes if len(code) > 3 and any(map(str.isdigit, code)) and code in spelled}
+
+    def speaks_of(self, words: str) -> bool:
+        """Whether slots, draft or caller hold the last word, or one of its line of synonyms, in whatever form."""
+        last = words.split()[-1]
+        group = next((group for group in self._synonyms if last in group), frozenset([last]))
+        # A caller who asks for something ("stop it") does not report it ("it stopped").
+        return any(word[:_CLAIM_STEM] in self._stems for word in group) or last[:-1] in self._reported
+
+    def told_in(self, words: str) -> bool:
+        """Whether words hold a slot's value in words ("at the depot"), or only numbers that slots hold."""
+        if any(f" {value} " in f" {words} " for value in self._told):
+            return True
+        numbers = {f"{value:g}" for _, _, value in numbers_in(words, self._fact_words)}
+        return bool(numbers) and numbers <= self.forms
+
+    def caller_says(self, words: str) -> bool:
+        """Whether the caller said these words."""
+        return f" {words} " in self.caller
