@@ -31,13 +31,16 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+_CALLS_A_WORKER = 4
+"""Live calls for each worker, where no other number is set: see :class:`LiveSettings`."""
+
 
 class ListenerSettings(Settings):
     """What a listener hears with.
 
     Attributes:
         transcription, emotion, limits: settings of the three engines.
-        workers: utterances heard at the same time.
+        workers: utterances heard at the same time; as many as there are cores to hear with.
         waiting: utterances that may wait for a worker; one more is answered with :class:`BusyError`.
         live: how calls are heard while they go on.
     """
@@ -65,7 +68,7 @@ class Listener:
         self._pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener")
         # Streams want short work done soon: they do not queue behind whole utterances.
         self._stream_pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener-live")
-        self._in_flight = self._running = self._live = 0
+        self._in_flight = self._running = self._streaming = self._live = 0
         self._loading = Lock()
 
     @cached_property
@@ -98,8 +101,8 @@ class Listener:
 
     @property
     def busy(self) -> bool:
-        """Whether every worker has something to do."""
-        return self._running >= self.settings.workers
+        """Whether every worker has something to do, utterances and streams together: leave out what can be."""
+        return self._running + self._streaming >= self.settings.workers
 
     async def warm_up(self, *, transcript: bool = True, emotion: bool = True) -> None:
         """Load the models now, off the event loop.
@@ -186,10 +189,10 @@ class Listener:
             grammar: phrases to listen for, where the engine can; None hears everything.
 
         Raises:
-            BusyError: ``live.max_live`` sessions are open.
+            BusyError: as many sessions are open as ``live.max_live`` says.
             UnsupportedAudioError: the encoding or the rate is not supported.
         """
-        if self._live >= self.settings.live.max_live:
+        if self._live >= (self.settings.live.max_live or _CALLS_A_WORKER * self.settings.workers):
             raise BusyError(
                 f"{self._live} calls are heard already. Try again when one has ended, or raise 'max_live' under "
                 "'live'."
@@ -217,7 +220,11 @@ class Listener:
 
     async def run_stream(self, function: Callable[..., T], *args: object) -> T:
         """Call in a thread for short work on streams."""
-        return await asyncio.get_running_loop().run_in_executor(self._stream_pool, function, *args)
+        self._streaming += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._stream_pool, function, *args)
+        finally:
+            self._streaming -= 1
 
     def _decode(self, data: bytes, encoding: RawEncoding | None, sample_rate: int) -> tuple[Waveform, float]:
         began = time.perf_counter()

@@ -55,7 +55,7 @@ DiscardReason = Literal["too_short", "ghost_words", "noise", "reset"]
 """Why something that began like speech is no utterance: too little speech; only words that recognisers invent; no
 words and no voice that shows an emotion; :meth:`LiveSession.reset`."""
 
-_TRANSCRIBED_AT_ONCE = SAMPLE_RATE // 10
+_TRANSCRIBED_AT_ONCE = SAMPLE_RATE // 5
 """Samples: a decoder asked more often for its partial text spends its time on that."""
 _FRAME_S = 0.03
 _LONGEST_JOB_S = 1.0
@@ -69,14 +69,17 @@ class LiveSettings(Settings):
 
     Attributes:
         endpointing: when an utterance begins and ends.
-        max_live: sessions at the same time; one more is answered with :class:`BusyError`.
+        max_live: sessions at the same time; one more is answered with :class:`BusyError`. None is four for each of
+            the listener's ``workers``, which two cores keep up with where Vosk's small models transcribe
+            (``benchmarks/streaming.py --part load``). The Whisper fallback hears one call on two cores.
         max_behind_s: sound that may wait to be heard, seconds; more is answered with :class:`BusyError`.
-        interim_every_s: seconds of an utterance between readings of the emotion while it goes on; 0 for none.
+        interim_every_s: seconds of an utterance between readings of the emotion while it goes on; 0 for none. When
+            all workers have something to do, one is left out.
         interim_window_s: such a reading hears the last so many seconds of the utterance.
     """
 
     endpointing: EndpointSettings = EndpointSettings()
-    max_live: int = pydantic.Field(default=8, ge=1, le=256)
+    max_live: int | None = pydantic.Field(default=None, ge=1, le=256)
     max_behind_s: float = pydantic.Field(default=5.0, gt=0.0, le=60.0)
     interim_every_s: float = pydantic.Field(default=1.0, ge=0.0, le=60.0)
     interim_window_s: float = pydantic.Field(default=4.0, ge=1.0, le=10.0)
@@ -160,7 +163,7 @@ class Ears(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether every worker has something to do."""
+        """Whether every worker has something to do: what can be left out is."""
 
     def read_voice(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
         """Emotion and prosody of a voice, and the milliseconds it took."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
+import sys
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Sequence
+from types import MappingProxyType
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pydantic
@@ -29,6 +34,9 @@ BASE_URL_VARIABLE = "EMOTIONLAYER_VOSK_URL"
 
 _UNKNOWN_WORD = "[unk]"
 
+_LIFETIME = 120 * SAMPLE_RATE
+"""Samples after which a recogniser is replaced: of what it looks up of the graph, a little is never freed."""
+
 
 class VoskSettings(Settings):
     """Settings of the engine ``vosk``.
@@ -38,11 +46,19 @@ class VoskSettings(Settings):
             package (``vosk_model_<language>``), then in the cache, then downloaded.
         sha256: SHA-256 the downloaded archive must have, in hexadecimal.
         base_url: where the archives lie; where None, ``$EMOTIONLAYER_VOSK_URL``, else Vosk's own site.
+        beam, max_active: how much worse than the best one a hypothesis may be, and how many are followed at a
+            time; where None, as the model has it (10 and 3000 in most small ones). Fewer take less processor time
+            and miss some words: try it on recordings of your own callers.
+        kept_recognizers: recognisers that wait for the next utterance. One that has been used knows the parts of
+            the graph that it met and needs half the processor time of a new one; it takes up to 170 MB.
     """
 
     model: Path | None = None
     sha256: str | None = pydantic.Field(default=None, regex=r"^[0-9a-fA-F]{64}$")
     base_url: str | None = pydantic.Field(default=None, regex=r"^https?://")
+    beam: float | None = pydantic.Field(default=None, ge=2.0, le=20.0)
+    max_active: int | None = pydantic.Field(default=None, ge=200, le=20_000)
+    kept_recognizers: int = pydantic.Field(default=8, ge=0, le=256)
 
 
 @dataclass(frozen=True)
@@ -102,21 +118,30 @@ def load_vosk(settings: VoskSettings, language: str, store: ModelStore) -> Trans
     Raises:
         UnknownLanguageError: no model is known for the language.
         ModelUnavailableError: the folder is no Vosk model, or a broken one.
+        ConfigurationError: ``beam`` or ``max_active`` is set, and the model has no ``conf/model.conf``.
         DownloadError, ChecksumError: as :meth:`ModelStore.fetch`.
     """
+    folder, language, name = _find(settings, language, store)
+    options = {"beam": settings.beam, "max-active": settings.max_active}
+    wanted = {option: value for option, value in options.items() if value is not None}
+    return VoskTranscriber(folder, language, name, settings.kept_recognizers, wanted)
+
+
+def _find(settings: VoskSettings, language: str, store: ModelStore) -> tuple[Path, str, str]:
+    """Folder, language and name of the model."""
     if settings.model:
         folder = settings.model.expanduser()
-        return VoskTranscriber(folder, language, folder.absolute().name)
+        return folder, language, folder.absolute().name
     row = find_model(language)
     for code in (row.language, *row.aliases):
         package = f"vosk_model_{code.replace('-', '_')}"
         acoustic_model = store.find_in_package(package, "**/final.mdl")
         if acoustic_model:
             folder = acoustic_model.parent
-            return VoskTranscriber(folder.parent if folder.name == "am" else folder, row.language, package)
+            return folder.parent if folder.name == "am" else folder, row.language, package
     base = settings.base_url or os.environ.get(BASE_URL_VARIABLE) or official_url()
     url = f"{base.rstrip('/')}/{row.name}.zip"
-    return VoskTranscriber(store.fetch(row.name, url, settings.sha256 or row.sha256), row.language, row.name)
+    return store.fetch(row.name, url, settings.sha256 or row.sha256), row.language, row.name
 
 
 class VoskTranscriber(Transcriber):
@@ -126,16 +151,28 @@ class VoskTranscriber(Transcriber):
         folder: the model's folder.
         language: code of the language it hears.
         name: the model's name, for :attr:`model`.
+        kept: recognisers that wait for the next utterance at most.
+        options: decoder options, beside those of the model's ``conf/model.conf``.
 
     Raises:
         ModelUnavailableError: the folder is no Vosk model, or a broken one.
+        ConfigurationError: there are options, and the model has no ``conf/model.conf``.
     """
 
-    def __init__(self, folder: Path, language: str, name: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        language: str,
+        name: str,
+        kept: int = 8,
+        options: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         import vosk
 
         self.language = language
         self.model = f"vosk/{name}"
+        self._kept = kept
+        self._waiting: list[_Recognizer] = []
         # Only ever a path: given a name, vosk's own loader downloads unchecked and ends the process on failure.
         if not (folder / "am" / "final.mdl").is_file() and not (folder / "final.mdl").is_file():
             raise ModelUnavailableError(
@@ -144,7 +181,10 @@ class VoskTranscriber(Transcriber):
             )
         vosk.SetLogLevel(-1)
         try:
-            self._model = vosk.Model(model_path=str(folder))
+            with _with_options(folder, options) as path:
+                self._model = vosk.Model(model_path=str(path))
+        except ConfigurationError:
+            raise
         except Exception as error:  # vosk raises no narrower type
             raise ModelUnavailableError(
                 f"Vosk cannot load the model in {folder}: files are missing or damaged. "
@@ -161,9 +201,22 @@ class VoskTranscriber(Transcriber):
         Raises:
             ConfigurationError: the grammar is empty, or holds words that the model does not know.
         """
-        return _VoskStream(self._recognizer(grammar), self.language, self.model)
+        if grammar is not None:
+            return _VoskStream(_Recognizer(self._new(grammar)), self.language, self.model)
+        try:
+            recognizer = self._waiting.pop()  # the one used last knows most, and the others may be too many
+        except IndexError:
+            recognizer = _Recognizer(self._new(None))
+        return _VoskStream(recognizer, self.language, self.model, self._keep)
 
-    def _recognizer(self, grammar: Sequence[str] | None) -> Any:
+    def _keep(self, recognizer: _Recognizer) -> None:
+        if recognizer.heard >= _LIFETIME:
+            recognizer.native = None
+            _return_freed_memory()
+        elif len(self._waiting) < self._kept:
+            self._waiting.append(recognizer)
+
+    def _new(self, grammar: Sequence[str] | None) -> Any:
         import vosk
 
         if grammar is None:
@@ -185,22 +238,77 @@ class VoskTranscriber(Transcriber):
         return recognizer
 
 
-class _VoskStream(TranscriptionStream):
-    """Vosk ends a segment at every pause and starts afresh; the transcript is all segments together."""
+def _return_freed_memory() -> None:
+    """To the system, where the C library can (glibc): else what threads freed lies about in pieces and adds up."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
-    def __init__(self, recognizer: Any, language: str, model: str) -> None:
-        self._recognizer = recognizer
+
+@contextmanager
+def _with_options(folder: Path, options: Mapping[str, float]) -> Iterator[Path]:
+    """A model's folder in which the options count; Vosk takes them from ``conf/model.conf`` alone, as it loads."""
+    if not options:
+        yield folder
+        return
+    conf = folder / "conf" / "model.conf"
+    if not conf.is_file():
+        raise ConfigurationError(
+            f"The model in {folder} has no conf/model.conf: leave 'beam' and 'max_active' under 'vosk' out."
+        )
+    lines = [conf.read_text("utf-8"), *(f"--{name}={value:g}" for name, value in options.items()), ""]
+    with tempfile.TemporaryDirectory() as links:
+        derived = Path(links)
+        (derived / "conf").mkdir()
+        for path in (*folder.iterdir(), *conf.parent.iterdir()):
+            if path not in (conf, conf.parent):
+                (derived / path.relative_to(folder)).symlink_to(path.absolute())
+        # Of an option given twice the last line counts.
+        (derived / "conf" / "model.conf").write_text("\n".join(lines), "utf-8")
+        yield derived
+
+
+@dataclass
+class _Recognizer:
+    """Vosk's recogniser, and how many samples it has heard: it counts the times of its words from the first."""
+
+    native: Any
+    heard: int = 0
+
+
+class _VoskStream(TranscriptionStream):
+    """Vosk ends a segment at every pause and starts afresh; the transcript is all segments together.
+
+    Args:
+        recognizer: has heard nothing, or was asked for a final result.
+        language, model: of the transcript.
+        done: takes the recogniser when it has given its final result.
+    """
+
+    def __init__(
+        self,
+        recognizer: _Recognizer,
+        language: str,
+        model: str,
+        done: Callable[[_Recognizer], None] = lambda _: None,
+    ) -> None:
+        self._recognizer: _Recognizer | None = recognizer
         self._language = language
         self._model = model
+        self._done = done
+        self._start = recognizer.heard
         self._words: list[Word] = []
-        self._fed = 0
+        self._between = False
+        """Vosk has ended a segment and heard nothing since."""
 
     def accept(self, samples: np.ndarray) -> str:
-        self._fed += len(samples)
+        recognizer = self._open()
+        recognizer.heard += len(samples)
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-        if self._recognizer.AcceptWaveform(pcm):
-            self._keep(self._recognizer.Result())
-        partial = json.loads(self._recognizer.PartialResult()).get("partial", "")
+        self._between = bool(recognizer.native.AcceptWaveform(pcm))
+        if self._between:
+            self._note(recognizer.native.Result())
+        partial = json.loads(recognizer.native.PartialResult()).get("partial", "")
         heard = partial.replace(_UNKNOWN_WORD, " ").split()
         return " ".join([*(word.text for word in self._words), *heard])
 
@@ -208,15 +316,27 @@ class _VoskStream(TranscriptionStream):
         self._recognizer = None  # frees the native decoder now, not when the stream is collected
 
     def finish(self) -> Transcript:
-        self._keep(self._recognizer.FinalResult())
+        recognizer = self._open()
+        if self._between:  # Vosk forgets the speaker on a final result only within a segment
+            recognizer.native.AcceptWaveform(bytes(2))
+            recognizer.heard += 1
+        self._note(recognizer.native.FinalResult())
         self.close()
+        self._done(recognizer)
         words = tuple(self._words)
         return Transcript(" ".join(word.text for word in words), words, self._language, self._model)
 
-    def _keep(self, result: str) -> None:
-        length = self._fed / SAMPLE_RATE
+    def _open(self) -> _Recognizer:
+        if self._recognizer is None:
+            raise RuntimeError("This stream is closed.")
+        return self._recognizer
+
+    def _note(self, result: str) -> None:
+        start = self._start / SAMPLE_RATE
+        length = (self._open().heard - self._start) / SAMPLE_RATE
         for word in json.loads(result).get("result", ()):
             if word["word"] != _UNKNOWN_WORD:
                 # Vosk leaves 'conf' out of results that it does not rescore.
                 confidence = min(1.0, max(0.0, word.get("conf", 1.0)))
-                self._words.append(Word(word["word"], word["start"], min(word["end"], length), confidence))
+                begin, end = (round(word[edge] - start, 3) for edge in ("start", "end"))
+                self._words.append(Word(word["word"], max(0.0, begin), min(end, length), confidence))

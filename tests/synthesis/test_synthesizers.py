@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, AsyncIterable, AsyncIterator, Callable
@@ -205,6 +207,51 @@ class TestEspeak:
         for new_loop in LOOPS:
             spoken = run(crowd(), new_loop)
             assert all(np.array_equal(sound(chunks), sound(spoken[0])) for chunks in spoken)
+
+    def test_programs_start_while_numpy_computes(self, tmp_path: Path) -> None:
+        """A process of its own, which can be killed: a loop that hangs in a fork could not be left any more.
+
+        With ``asyncio.create_subprocess_exec`` in place of Popen it stands still at one of the first starts.
+        """
+        script = tmp_path / "speak.py"
+        script.write_text(WHILE_NUMPY_COMPUTES)
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+        done = subprocess.run([sys.executable, script], env=environment, capture_output=True, timeout=120)
+        assert (done.returncode, done.stdout) == (0, b"spoken\n"), done.stderr.decode()
+
+
+WHILE_NUMPY_COMPUTES = """\
+import asyncio, threading
+
+import numpy as np
+import uvloop
+
+from emotionlayer_rasa.synthesis.program import SpeechProgram
+
+
+async def speak():
+    program = SpeechProgram("cat", ["cat"], timeout_s=60, max_processes=4)
+    for _ in range(100):
+        assert await program.run([], "words") == b"words"
+
+
+def multiply():
+    matrix = np.ones((400, 400), np.float32)
+    while not over.is_set():
+        matrix @ matrix
+
+
+over = threading.Event()
+threads = [threading.Thread(target=multiply, daemon=True) for _ in range(2)]
+for thread in threads:
+    thread.start()
+uvloop.install()
+asyncio.run(speak())
+over.set()
+for thread in threads:
+    thread.join()
+print("spoken")
+"""
 
 
 class TestFailures:

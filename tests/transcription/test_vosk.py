@@ -4,6 +4,7 @@ import shutil
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError, 
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, VoskSettings, create_transcriber
+from emotionlayer_rasa.transcription import vosk as vosk_module
 from emotionlayer_rasa.transcription.vosk import catalogue, find_model
 
 DATA = Path(__file__).parents[1] / "data"
@@ -122,15 +124,97 @@ def test_two_streams_at_once_do_not_mix(
     assert heard == {"a": "음악 어디에", "b": "아버지 음악 어디에"}
 
 
-@pytest.mark.parametrize("end", ["finish", "close"])
-def test_the_decoder_is_freed_when_the_stream_ends(korean: Transcriber, music_where: Waveform, end: str) -> None:
+def kept(korean: Transcriber) -> list[Any]:
+    """Vosk's recognisers that wait for the next utterance."""
+    return [recognizer.native for recognizer in korean._waiting]  # type: ignore[attr-defined]
+
+
+def test_a_recogniser_is_kept_for_the_next_utterance(korean: Transcriber, music_where: Waveform) -> None:
+    first = korean.transcribe(music_where)
+    native = kept(korean)[-1]
     stream = korean.stream()
+    assert native not in kept(korean)
+    stream.accept(music_where.samples)
+    second = stream.finish()
+    assert kept(korean)[-1] is native
+    assert second.text == first.text
+    assert [word.start for word in second.words] == pytest.approx([word.start for word in first.words], abs=0.05)
+    assert second.words[-1].end <= music_where.duration_s
+
+
+def test_a_recogniser_is_asked_for_its_final_result_within_a_segment() -> None:
+    """Vosk drops what it knows of the speaker on a final result, but not when it has just ended a segment."""
+
+    class Native:
+        def __init__(self) -> None:
+            self.within = False
+
+        def AcceptWaveform(self, pcm: bytes) -> bool:
+            self.within = len(pcm) < 1000
+            return not self.within
+
+        def Result(self) -> str:
+            return '{"result": [{"word": "하나", "start": 0.1, "end": 0.4}]}'
+
+        def PartialResult(self) -> str:
+            return "{}"
+
+        def FinalResult(self) -> str:
+            assert self.within
+            return "{}"
+
+    recognizer = vosk_module._Recognizer(Native())
+    for start in (0, 16_001):
+        stream = vosk_module._VoskStream(recognizer, "ko", "vosk/test")
+        assert recognizer.heard == start
+        stream.accept(np.zeros(16_000, np.float32))
+        assert stream.finish().text == "하나"
+
+
+def test_the_utterance_after_one_that_vosk_had_ended_by_itself(korean: Transcriber, music_where: Waveform) -> None:
+    stream = korean.stream()
+    blocks = iter(np.array_split(np.pad(music_where.samples, (0, 32_000)), 200))
+    while not stream._between:  # type: ignore[attr-defined]
+        stream.accept(next(blocks))
+    assert stream.finish().text == "음악 어디에"
+    assert korean.stream().finish().text == ""
+    stream = korean.stream()
+    assert stream.accept(music_where.samples[:3200]) == ""
+    stream.accept(music_where.samples[3200:])
+    heard = stream.finish()
+    assert heard.text == "음악 어디에"
+    assert heard.words[0].start == pytest.approx(0.27, abs=0.05)
+
+
+def test_kept_recognisers_are_bounded(music_where: Waveform, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=1))
+    transcriber = create_transcriber(settings)
+    streams = [transcriber.stream() for _ in range(3)]
+    for stream in streams:
+        stream.accept(music_where.samples)
+        stream.finish()
+    assert len(kept(transcriber)) == 1
+    transcriber.stream(["음악"]).finish()
+    assert len(kept(transcriber)) == 1
+    monkeypatch.setattr(vosk_module, "_LIFETIME", 3 * len(music_where.samples))
+    (first,) = map(weakref.ref, kept(transcriber))
+    for _ in range(3):
+        transcriber.transcribe(music_where)
+    assert first() is None
+
+
+@pytest.mark.parametrize("end", ["finish", "close"])
+def test_the_decoder_is_freed_when_the_stream_ends(music_where: Waveform, end: str) -> None:
+    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=0))
+    stream = create_transcriber(settings).stream()
     stream.accept(music_where.samples[:16_000])
     stream.settle()
-    decoder = weakref.ref(stream._recognizer)  # type: ignore[attr-defined]
+    decoder = weakref.ref(stream._recognizer.native)  # type: ignore[attr-defined]
     getattr(stream, end)()
     assert decoder() is None
     stream.close()  # once more does no harm
+    with pytest.raises(RuntimeError, match="closed"):
+        stream.accept(music_where.samples)
 
 
 def test_a_configured_folder_is_used(music_where: Waveform) -> None:
@@ -138,6 +222,34 @@ def test_a_configured_folder_is_used(music_where: Waveform) -> None:
     transcriber = create_transcriber(settings)
     assert transcriber.model == "vosk/model"
     assert transcriber.transcribe(music_where).text == "음악 어디에"
+
+
+def test_the_width_of_the_search_is_told_to_vosk(
+    music_where: Waveform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vosk
+
+    told: list[str] = []
+    model = vosk.Model
+
+    def watched(model_path: str) -> Any:
+        told.extend((Path(model_path) / "conf" / "model.conf").read_text().split())
+        return model(model_path=model_path)
+
+    monkeypatch.setattr(vosk, "Model", watched)
+    settings = VoskSettings(model=model_folder(), beam=7.5, max_active=1000)
+    transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
+    assert told[-2:] == ["--beam=7.5", "--max-active=1000"]
+    assert "--lattice-beam=2.0" in told
+    assert transcriber.transcribe(music_where).text == "음악 어디에"
+    assert transcriber.model == "vosk/model"
+
+
+def test_a_model_without_a_conf_has_no_width_to_set(tmp_path: Path) -> None:
+    (tmp_path / "am").mkdir()
+    (tmp_path / "am" / "final.mdl").touch()
+    with pytest.raises(ConfigurationError, match=r"no conf/model\.conf"):
+        create_transcriber(TranscriptionSettings(vosk=VoskSettings(model=tmp_path, beam=8)))
 
 
 def test_a_folder_without_a_model_says_what_to_do(tmp_path: Path) -> None:
@@ -191,8 +303,9 @@ def test_an_unknown_language_lists_the_known() -> None:
     ("values", "named"),
     [
         ({"engine": "deepspeech"}, "engine.*vosk.*whisper"),
-        ({"vosk": {"modell": "x"}}, r"vosk\.modell.*known here: model, sha256, base_url"),
+        ({"vosk": {"modell": "x"}}, r"vosk\.modell.*known here: model, sha256, base_url, beam, max_active"),
         ({"vosk": {"sha256": "abc"}}, "sha256"),
+        ({"vosk": {"max_active": 1}}, "max_active"),
         ({"vosk": {"base_url": "ftp://x"}}, "base_url"),
         ({"whisper": {"cpu_threads": 0}}, "cpu_threads"),
     ],
