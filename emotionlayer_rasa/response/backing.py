@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-from emotionlayer_rasa.response.facts import backing_forms, numbers_in, stated_facts, stated_times
+from emotionlayer_rasa.response.facts import (
+    backing_forms,
+    numbers_in,
+    spelled_codes,
+    stated_facts,
+    stated_times,
+)
 from emotionlayer_rasa.response.rules import ReplyRules
 from emotionlayer_rasa.response.sentences import Sentence
 
 _CLAIM_STEM = 5
 """Letters by which two words of a claim count as the same."""
+_SHORT_WORD = 2
+"""Letters of a word that tells nothing, such as an article."""
 _WORDS = re.compile(r"[a-z]+(?: [a-z]+)+")
 
 
@@ -45,6 +53,9 @@ class Backing:
         self.caller_forms = backing_forms([caller], self._fact_words)
         self.caller = f" {rules.plain(caller)} "
         self._synonyms = rules.synonyms
+        heard = [*texts, caller]
+        self._codes = {re.sub(r"[\W_]", "", text.lower()) for text in heard}
+        self._codes.update(*(spelled_codes(text, self._fact_words) for text in heard))
         plain_values = [rules.plain(value) for value in values.values()]
         self._told = [value for value in plain_values if _WORDS.fullmatch(value)]
         pending = set(rules.rules.pending)
@@ -83,11 +94,16 @@ class Backing:
         return {code for code in codes if len(code) > 3 and any(map(str.isdigit, code)) and code in spelled}
 
     def speaks_of(self, words: str) -> bool:
-        """Whether slots, draft or caller hold the last word, or one of its line of synonyms, in whatever form."""
-        last = words.split()[-1]
+        """Whether slots, draft or caller hold the last word of content, or a synonym of it, in whatever form."""
+        said = words.split()
+        last = next((word for word in reversed(said) if len(word) > _SHORT_WORD), said[-1])
         group = next((group for group in self._synonyms if last in group), frozenset([last]))
         # A caller who asks for something ("stop it") does not report it ("it stopped").
         return any(word[:_CLAIM_STEM] in self._stems for word in group) or last[:-1] in self._reported
+
+    def spells(self, code: str) -> bool:
+        """Whether slots, draft or caller hold a code, written or spelled."""
+        return any(code in held for held in self._codes)
 
     def told_in(self, words: str) -> bool:
         """Whether words hold a slot's value in words ("at the depot"), or only numbers that slots hold."""

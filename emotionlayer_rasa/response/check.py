@@ -130,7 +130,7 @@ def check_reply(
         *(["tone"] if not _tone_fits(reply, sentences, strategy, rules, language, backing) else []),
         *(["unbacked_fact"] if _unbacked(said_itself, rules, backing) else []),
         *forbidden_reasons(said_itself, rules, backing),
-        *_echoes(words, rules, backing),
+        *_echoes(sentences, rules, backing),
         *(["prompt_leak"] if _leaks(reply, words, rules, backing, instructions) else []),
     }
     if draft is not None:
@@ -264,7 +264,8 @@ def _tone_fits(
     return reading_fits(reply, strategy, language)
 
 
-def _echoes(words: str, rules: ReplyRules, backing: Backing) -> set[str]:
+def _echoes(sentences: Sequence[Sentence], rules: ReplyRules, backing: Backing) -> set[str]:
+    words = " ".join(sentence.words for sentence in sentences)
     found = set()
     stems = {match.group()[:5] for match in rules.echoed.finditer(backing.caller)}
     said = (match for match in rules.echoed.finditer(words) if not denied(words, match, rules))
@@ -274,7 +275,9 @@ def _echoes(words: str, rules: ReplyRules, backing: Backing) -> set[str]:
     if command:
         told = set(_runs(backing.caller[command.start() :], _ECHOED_WORDS))
         dictated = set(backing.caller[command.end() :].split())
-        if told.intersection(_runs(words, _ECHOED_WORDS)) or dictated.issuperset(words.split()):
+        if told.intersection(_runs(words, _ECHOED_WORDS)) or any(
+            dictated.issuperset(sentence.words.split()) for sentence in sentences
+        ):
             found.add("echo")
     return found
 

@@ -6,7 +6,13 @@ import re
 from typing import Sequence
 
 from emotionlayer_rasa.response.backing import Backing
-from emotionlayer_rasa.response.facts import spelled_numbers, spoken_together, stated_facts, without_times
+from emotionlayer_rasa.response.facts import (
+    spelled_codes,
+    spelled_numbers,
+    spoken_together,
+    stated_facts,
+    without_times,
+)
 from emotionlayer_rasa.response.rules import ReplyRules
 from emotionlayer_rasa.response.sentences import Sentence
 
@@ -17,7 +23,8 @@ _DENIABLE = ("blame", "dismissal", "abuse", "perspective")
 def states_unbacked(sentence: Sentence, rules: ReplyRules, backing: Backing) -> bool:
     """Whether a sentence states a number or a date that stands in no slot."""
     words = rules.rules.fact_words
-    commits = bool(rules.commitments.search(rules.own_actions.sub(" ", sentence.words)))
+    certain = rules.disclaimers.sub(" ", sentence.words)
+    commits = bool(rules.commitments.search(rules.own_actions.sub(" ", certain)))
     # A question, or a thing to try, may hold a time or an amount as long as it commits to nothing.
     looks_back = bool(rules.past.search(sentence.words))
     open_ended = not commits and (sentence.question or bool(rules.suggestions.search(sentence.words)))
@@ -25,6 +32,8 @@ def states_unbacked(sentence: Sentence, rules: ReplyRules, backing: Backing) -> 
     plain_words = rules.plain(text)
     joined = bool(spoken_together(text, words) & backing.forms)
     codes = backing.codes_in(sentence)
+    if not all(backing.spells(code) for code in spelled_codes(text, words)):
+        return True
     if any(
         spelled not in backing.forms | backing.caller_forms and not any(spelled in code for code in codes)
         for spelled in spelled_numbers(text, words)

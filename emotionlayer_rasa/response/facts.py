@@ -49,6 +49,7 @@ class FactWords(Settings):
         occasions: units of what the caller has been through ("four calls"), which may always be said again.
         labels: words in front of a number word that make it a fact, such as ``platform``.
         joints: words that may stand between a number and its unit, or between the parts of a number.
+        code_joints: words that may stand within a code that is spelled ("slash").
         clock: how a time is said, to the minutes that it adds to the hour: a number, ``+`` for those named, or
             ``-`` for those named to be taken off. ``<h>`` and ``<m>`` stand for hour and minutes in digits.
         clock_openers: words after which an hour alone, or two numbers, are a time ("at nine thirty").
@@ -66,6 +67,7 @@ class FactWords(Settings):
     occasions: tuple[str, ...]
     labels: tuple[str, ...]
     joints: tuple[str, ...]
+    code_joints: tuple[str, ...] = ()
     clock: Mapping[str, str]
     clock_openers: tuple[str, ...]
     clock_names: Mapping[str, str]
@@ -144,6 +146,26 @@ def spelled_numbers(text: str, words: FactWords) -> set[str]:
     """Numbers of four digits and more that are said digit by digit, such as telephone numbers."""
     spelled = ("".join(run) for run in _number_runs(text, words) if len(run) >= _SPELLED)
     return {number for number in spelled if len(number) >= _SPELLED_DIGITS}
+
+
+def spelled_codes(text: str, words: FactWords) -> set[str]:
+    """Codes said as letters and digits: ``K seven P two X`` gives ``k7p2x``."""
+    tokens = _tokens(re.sub("['’]", "", text))  # an elided letter spells nothing
+    numbers = {start: (end, f"{value:g}") for start, end, value in _numbers(tokens, words)}
+    runs: list[list[str]] = [[]]
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        position, number = numbers.get(position, (position + 1, ""))
+        if number or (len(token) == 1 and token.isalpha() and token not in words.joints):
+            runs[-1].append(number or token)
+        elif token not in words.code_joints:
+            runs.append([])
+    return {
+        "".join(run)
+        for run in runs
+        if len(run) >= _SPELLED_DIGITS and any(map(str.isalpha, run)) and sum(map(str.isdigit, run)) > 1
+    }
 
 
 def numbers_in(text: str, words: FactWords) -> list[tuple[int, int, float]]:

@@ -51,6 +51,8 @@ class CheckRules(Settings):
         claims: what says that something has happened or will happen, up to the word that says what; a slot, or the
             caller, must speak of that.
         own_actions: what the assistant may say it will do.
+        disclaimers: what says that something is uncertain ("I can not promise that"), to the end of the clause; no
+            commitment in it counts.
         past: a sentence with one may repeat a date or an amount of the caller's, even where it commits.
         suggestions: a sentence with one may hold times and amounts ("try it for five minutes").
         sets: named pieces of patterns.
@@ -77,6 +79,7 @@ class CheckRules(Settings):
     dates: Mapping[str, tuple[str, ...]]
     commitments: tuple[str, ...]
     claims: tuple[str, ...]
+    disclaimers: tuple[str, ...]
     own_actions: tuple[str, ...]
     past: tuple[str, ...]
     suggestions: tuple[str, ...]
@@ -144,6 +147,7 @@ class ReplyRules:
         self.question_openers = compiled("question_openers", rules.question_openers)
         self.claims = compiled("claims", rules.claims)
         self.commitments = compiled("commitments", rules.commitments)
+        self.disclaimers = compiled("disclaimers", rules.disclaimers)
         self.own_actions = compiled("own_actions", rules.own_actions)
         self.past = compiled("past", rules.past)
         self.suggestions = compiled("suggestions", rules.suggestions)

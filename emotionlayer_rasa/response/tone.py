@@ -53,10 +53,8 @@ class ToneTarget:
 TONE_TARGETS: Mapping[str, ToneTarget] = MappingProxyType(
     {
         # To name the caller's anger reads as anger, and an apology as sadness: neither has a limit here.
-        "active_deescalation": ToneTarget(valence=(0.0, 0.88), arousal=(0.0, 0.88)),
-        "empathic_validation": ToneTarget(
-            valence=(0.0, 0.88), arousal=(0.0, 0.92), unfit=MappingProxyType({"anger": 0.8})
-        ),
+        "active_deescalation": ToneTarget(valence=(0.0, 0.88), arousal=(0.0, 0.92)),
+        "empathic_validation": ToneTarget(valence=(0.0, 0.88), arousal=(0.0, 0.95)),
         "positive_mirroring": ToneTarget(
             valence=(0.2, 1.0), unfit=MappingProxyType({"anger": 0.6, "sadness": 0.6, "fear": 0.6, "disgust": 0.5})
         ),
@@ -64,9 +62,9 @@ TONE_TARGETS: Mapping[str, ToneTarget] = MappingProxyType(
             valence=(0.1, 1.0), unfit=MappingProxyType({"anger": 0.95, "fear": 0.8, "disgust": 0.7})
         ),
         "assertive_neutrality": ToneTarget(
-            valence=(0.1, 0.86), arousal=(0.0, 0.78), unfit=MappingProxyType({"sadness": 0.9})
+            valence=(0.1, 0.88), arousal=(0.0, 0.85), unfit=MappingProxyType({"sadness": 0.95})
         ),
-        "rapid_resolution": ToneTarget(valence=(0.1, 0.86), unfit=MappingProxyType({"disgust": 0.7})),
+        "rapid_resolution": ToneTarget(valence=(0.1, 0.88), unfit=MappingProxyType({"disgust": 0.7})),
     }
 )
 """Strategy to the tone of its replies: a little beyond what good ones of ``tests/data/check_cases.yml`` reach."""

@@ -35,7 +35,7 @@ BASE_URL_VARIABLE = "EMOTIONLAYER_VOSK_URL"
 _UNKNOWN_WORD = "[unk]"
 
 _LIFETIME = 120 * SAMPLE_RATE
-"""Samples after which a recogniser is replaced: of what it looks up of the graph, a little is never freed."""
+"""Samples after which a recogniser is replaced: what it has looked up of the graph fills some 150 MB by then."""
 
 
 class VoskSettings(Settings):
@@ -50,7 +50,7 @@ class VoskSettings(Settings):
             time; where None, as the model has it (10 and 3000 in most small ones). Fewer take less processor time
             and miss some words: try it on recordings of your own callers.
         kept_recognizers: recognisers that wait for the next utterance. One that has been used knows the parts of
-            the graph that it met and needs half the processor time of a new one; it takes up to 170 MB.
+            the graph that it met and needs half the processor time of a new one; it takes some 150 MB.
     """
 
     model: Path | None = None

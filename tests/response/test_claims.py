@@ -75,3 +75,26 @@ def test_emergency_numbers_need_no_slot() -> None:
 def test_what_is_quoted_is_not_said() -> None:
     assert check_reply("Tap 'My trips' and choose the train.", "direct_efficiency", "en") == ()
     assert check_reply("Tap my trips and choose the train.", "direct_efficiency", "en") == ("perspective",)
+
+
+@pytest.mark.parametrize(
+    ("reply", "language", "code"),
+    [
+        ("Your booking code is K seven P two X.", "en", "K7P2X"),
+        ("La pratica è la quattro otto due barra B.", "it", "482/B"),
+    ],
+)
+def test_a_spelled_code_must_stand_in_a_slot(reply: str, language: str, code: str) -> None:
+    assert check_reply(reply, "direct_efficiency", language, facts={"code": code}) == ()
+    assert "unbacked_fact" in check_reply(reply, "direct_efficiency", language)
+
+
+@pytest.mark.parametrize(
+    ("reply", "language", "caller"),
+    [
+        ("I can't promise that it will be ready today.", "en", "Will it be ready today?"),
+        ("Non posso prometterle che sarà pronto oggi.", "it", "Sarà pronto oggi?"),
+    ],
+)
+def test_what_is_not_promised_commits_to_nothing(reply: str, language: str, caller: str) -> None:
+    assert check_reply(reply, "assertive_neutrality", language, caller=caller) == ()
