@@ -42,7 +42,9 @@ class FactWords(Settings):
     Attributes:
         numbers: word to value, such as ``twenty: 20``; ordinals too. Composed ones are put together from these.
         months, weekdays: from January and from Monday.
-        ambiguous: months that are common words as well, and count only beside a number or a preposition.
+        ambiguous: months that are common words as well, and count only beside a number or a preposition; number
+            words that are, and count only where a unit or a label says so.
+        definite: words after which a number up to twelve counts what is known already ("the three of them").
         month_prepositions: those.
         units: what a counted thing must be for a number word to be a fact.
         harmless_units: what may be counted in digits without a slot.
@@ -62,6 +64,7 @@ class FactWords(Settings):
     weekdays: tuple[str, ...]
     ambiguous: tuple[str, ...] = ()
     month_prepositions: tuple[str, ...] = ()
+    definite: tuple[str, ...] = ()
     units: tuple[str, ...]
     harmless_units: tuple[str, ...]
     occasions: tuple[str, ...]
@@ -214,9 +217,9 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
         for time in _times(tokens, words):
             forms |= _time_forms(time.times)
         for found in _NUMBER.finditer(text):
-            whole, *rest = re.split("[.,]", found.group()[:_MAX_LENGTH])
-            if len(rest) == 1 and len(rest[0]) <= 2:  # "49 euros and 90 cents"
-                forms |= {str(int(whole)), str(int(rest[0].ljust(2, "0")))}
+            *whole, cents = re.split("[.,]", found.group()[:_MAX_LENGTH])
+            if whole and len(cents) <= 2:  # "49 euros and 90 cents", "one thousand two hundred and four euros ten"
+                forms |= {str(int("".join(whole))), str(int(cents.ljust(2, "0")))}
             forms |= _digit_forms(found.group())
     return forms
 
@@ -389,6 +392,9 @@ def _is_fact(tokens: Sequence[str], start: int, end: int, value: float, words: F
         return value != 1 or tokens[start][0].isdigit() or dated or labelled
     if tokens[start][0].isdigit():
         return not (value <= 10 and any(token in words.harmless_units for token in after))
+    if 2 < value <= 12:  # "the three of them", "chi sei", "four breaths"
+        known = tokens[start] in words.ambiguous or any(token in words.definite for token in before[-1:])
+        return not known and not any(token in words.harmless_units for token in after)
     return value > 12 and value not in (100, 1000, 1_000_000)
 
 
@@ -400,7 +406,11 @@ def _kind(tokens: Sequence[str], start: int, end: int, words: FactWords) -> str:
         for token in (*tokens[end : end + _REACH], *tokens[start - 1 : start])
     ):
         return "amount"
-    return "number" if tokens[start][0].isdigit() else "word"
+    labelled = any(
+        token in words.labels and token not in words.clock_openers
+        for token in tokens[max(0, start - _REACH) : start]
+    )
+    return "number" if labelled or tokens[start][0].isdigit() else "word"
 
 
 def _is_month(tokens: Sequence[str], position: int, words: FactWords) -> bool:

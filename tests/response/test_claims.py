@@ -98,3 +98,64 @@ def test_a_spelled_code_must_stand_in_a_slot(reply: str, language: str, code: st
 )
 def test_what_is_not_promised_commits_to_nothing(reply: str, language: str, caller: str) -> None:
     assert check_reply(reply, "assertive_neutrality", language, caller=caller) == ()
+
+
+@pytest.mark.parametrize(
+    ("reply", "language", "slots"),
+    [
+        ("There are still eleven gigabytes left.", "en", {"gigabytes_left": "11"}),
+        ("You have four lessons left.", "en", {"lessons_left": "4"}),
+        ("Le restano otto lezioni.", "it", {"lessons_left": "8"}),
+        ("Ci sono cinque copie nello scaffale.", "it", {"copies": "5"}),
+    ],
+)
+def test_a_small_number_needs_a_slot_too(reply: str, language: str, slots: dict[str, str]) -> None:
+    assert check_reply(reply, "direct_efficiency", language, facts=slots) == ()
+    others = {name: "7" for name in slots}
+    assert check_reply(reply, "direct_efficiency", language, facts=others) == ("unbacked_fact",)
+
+
+@pytest.mark.parametrize(
+    ("reply", "language"),
+    [
+        ("Let's take four slow breaths.", "en"),
+        ("Please tell me the last four digits of the card.", "en"),
+        ("Which of the three is closest to it?", "en"),
+        ("Shall we do just one sentence, an easy one?", "en"),
+        ("Facciamo quattro respiri lenti.", "it"),
+        ("Mi dica le ultime quattro cifre della carta.", "it"),
+        ("Un esame non dice chi sei.", "it"),
+        ("Vuole fare una sola frase, facile?", "it"),
+    ],
+)
+def test_harmless_counts_need_no_slot(reply: str, language: str) -> None:
+    assert check_reply(reply, "empathic_validation", language) == ()
+
+
+def test_an_amount_may_be_said_in_full() -> None:
+    facts = {"balance": "1,204.55 euros"}
+    reply = "One thousand two hundred and four euros fifty-{}."
+    assert check_reply(reply.format("five"), "direct_efficiency", "en", facts=facts) == ()
+    assert check_reply(reply.format("six"), "direct_efficiency", "en", facts=facts) == ("unbacked_fact",)
+
+
+@pytest.mark.parametrize(
+    ("reply", "language"),
+    [("The password is sunflower.", "en"), ("La password è girasole.", "it")],
+)
+def test_a_secret_needs_a_slot(reply: str, language: str) -> None:
+    assert check_reply(reply, "direct_efficiency", language) == ("unbacked_fact",)
+
+
+@pytest.mark.parametrize(
+    ("reply", "language"),
+    [
+        ("The password is case sensitive.", "en"),
+        ("The password is on the letter.", "en"),
+        ("La password è sbagliata.", "it"),
+        ("Il PIN è stampato sulla lettera.", "it"),
+        ("It feels as though it will never come.", "en"),
+    ],
+)
+def test_what_is_said_about_a_secret_or_a_feeling_is_no_claim(reply: str, language: str) -> None:
+    assert check_reply(reply, "empathic_validation", language) == ()
