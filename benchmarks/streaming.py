@@ -5,11 +5,13 @@ silence after the last speech is over, how long does the final event take? ``dec
 transcriber alone, with recognisers that are kept beside new ones for each utterance, first for recordings that it
 never heard, then for the same ones again. ``load``: the latency with many calls at once, and how far the hearing
 of them falls behind; callers talk half of the time, in turns, as in a conversation (``--talk 0.5``), or without a
-break (``--talk 1``); the later ones say what the first ones did not. ``memory``: resident memory after 50
-utterances and after many more, fed as fast as they are heard. ``labels``: the final emotion of streamed recordings
-beside that which the listener gives for the file. One transcriber, one process, events taken by the loop that
-feeds. On a machine that is busy with other things look at the processor time, or let the callers speak so many
-times slower (``--slow 5``; times are given as theirs)::
+break (``--talk 1``); the later ones say what the first ones did not. ``--prepare``: the recognisers are warmed up
+before, as a server does after its start. ``memory``: resident memory after 50
+utterances and after many more, fed as fast as they are heard; its curve is a sawtooth, since Vosk's recognisers
+fill their tables and are replaced in time, so means over 100 utterances, some teeth each, are given too.
+``labels``: the final emotion of streamed recordings beside that which the listener gives for the file. One
+transcriber, one process, events taken by the loop that feeds. On a machine that is busy with other things look at
+the processor time, or let the callers speak so many times slower (``--slow 5``; times are given as theirs)::
 
     python benchmarks/streaming.py --part latency --part decode
     python benchmarks/streaming.py --part load --calls 8 --talk 0.5 --talk 1
@@ -177,7 +179,7 @@ def decoded(settings: TranscriptionSettings, sounds: list[bytes]) -> float:
 
 
 async def load(listener: Listener, options: Mapping[str, Any]) -> None:
-    """Many calls: the first ones, which begin with new recognisers, then for each share of talk."""
+    """Many calls: the first ones, which begin with new (or prepared) recognisers, then for each share of talk."""
     count = options["calls"]
     shares = options["talk"] or (0.5, 1.0)
     turns = [pcm(path) for path in chosen(options, options["count"])]
@@ -199,6 +201,17 @@ async def load(listener: Listener, options: Mapping[str, Any]) -> None:
         )
 
 
+async def prepare(listener: Listener, options: Mapping[str, Any]) -> None:
+    """A stream for each call."""
+    before, began = resident_mb(), time.process_time()
+    for _ in range(options["calls"]):
+        await asyncio.to_thread(listener.transcriber.prepare)
+    click.echo(
+        f"prepare: {options['calls']} recognisers, {time.process_time() - began:.1f} s of processor time, "
+        f"{resident_mb() - before:.0f} MB"
+    )
+
+
 def conversation(said: list[bytes], talk: float, length_s: float, number: int) -> bytes:
     """What the caller with this number says: recordings, after each the silence that leaves this share of talk."""
     size = int(length_s * SAMPLE_RATE) * 2
@@ -213,21 +226,26 @@ def seconds(sound: bytes) -> float:
 
 
 async def memory(listener: Listener, options: Mapping[str, Any]) -> None:
-    """One utterance after the other, ten a call."""
+    """One utterance after the other, ten a call; the memory is read after each call."""
     wanted = options["utterances"]
     sounds = recordings(options, 12)
-    heard, first = 0, 0.0
-    while heard < wanted:
+    heard, resident = [0], [resident_mb()]
+    while heard[-1] < wanted:
         call = Call(listener)
-        await call.speak(b"".join(random.Random(heard).choices(sounds, k=10)), paced=False)
-        heard += len(call.late_ms)
-        if heard >= 50 and not first:
-            gc.collect()
-            first, at = resident_mb(), heard
-    gc.collect()
-    last = resident_mb()
+        await call.speak(b"".join(random.Random(heard[-1]).choices(sounds, k=10)), paced=False)
+        gc.collect()
+        heard.append(heard[-1] + len(call.late_ms))
+        resident.append(resident_mb())
+    begin = next(n for n, count in enumerate(heard) if count >= 50)
     click.echo(
-        f"memory: {first:.0f} MB after {at} utterances, {last:.0f} MB after {heard}, ratio {last / first:.3f}"
+        f"memory: {resident[begin]:.0f} MB after {heard[begin]} utterances, {resident[-1]:.0f} MB after "
+        f"{heard[-1]}, ratio {resident[-1] / resident[begin]:.3f}"
+    )
+    window = next(n for n, count in enumerate(heard) if count >= 150) - begin
+    means = [float(np.mean(resident[n : n + window])) for n in range(begin, len(heard) - window + 1)]
+    click.echo(
+        f"memory: mean over 100 utterances: first {means[0]:.0f} MB, highest {max(means):.0f} MB, last "
+        f"{means[-1]:.0f} MB, ratio {means[-1] / means[0]:.3f}"
     )
 
 
@@ -289,8 +307,9 @@ PARTS: dict[str, Callable[[Listener, Mapping[str, Any]], Awaitable[None]]] = {
 )
 @click.option("--slow", type=click.FloatRange(1), default=1.0, show_default=True, help="Times slower than speech.")
 @click.option("--max-active", type=click.IntRange(200), help="Of Vosk; else as the model has it.")
-@click.option("--utterances", type=click.IntRange(60), default=300, show_default=True, help="In all (memory).")
+@click.option("--utterances", type=click.IntRange(250), default=300, show_default=True, help="In all (memory).")
 @click.option("--count", type=click.IntRange(1), default=60, show_default=True, help="Recordings, at most.")
+@click.option("--prepare", is_flag=True, help="Warm up a recogniser for each of the calls before.")
 @click.option("--interim/--no-interim", default=True, show_default=True, help="Read the emotion while they speak.")
 def main(
     parts: tuple[str, ...], language: str, engine: str, max_active: int | None, interim: bool, **options: object
@@ -305,6 +324,8 @@ def main(
         await listener.warm_up()
         await Call(listener).speak(SILENCE, paced=False)  # loads the detector
         click.echo(f"{listener.transcriber.model}, {listener.recognizer.model}, recordings of {options['folder']}")
+        if options["prepare"]:
+            await prepare(listener, options)
         for part in parts or PARTS:
             await PARTS[part](listener, options)
 

@@ -68,6 +68,7 @@ class Listener:
         self._pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener")
         # Streams want short work done soon: they do not queue behind whole utterances.
         self._stream_pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener-live")
+        self._preparing: asyncio.Task[None] | None = None
         self._in_flight = self._running = self._streaming = self._live = 0
         self._loading = Lock()
 
@@ -104,8 +105,19 @@ class Listener:
         """Whether every worker has something to do, utterances and streams together: leave out what can be."""
         return self._running + self._streaming >= self.settings.workers
 
-    async def warm_up(self, *, transcript: bool = True, emotion: bool = True) -> None:
+    @property
+    def max_live(self) -> int:
+        """Live calls that are heard at the same time."""
+        return self.settings.live.max_live or _CALLS_A_WORKER * self.settings.workers
+
+    async def warm_up(self, *, transcript: bool = True, emotion: bool = True, live: bool = False) -> None:
         """Load the models now, off the event loop.
+
+        Args:
+            transcript: the transcriber.
+            emotion: the emotion recognizer; and with both, what reads the words.
+            live: when the models are loaded, go on in the background and make a stream ready for each call that
+                may come (:meth:`Transcriber.prepare`), one at a time, while not every worker is busy.
 
         Raises:
             ModelError: a model cannot be found, fetched or loaded.
@@ -118,6 +130,19 @@ class Listener:
         if transcript and emotion:
             ready = Transcript("ready", language=self.settings.transcription.language)
             await self.run(self.read_words, ready, True)
+        if live:
+            self._preparing = asyncio.create_task(self._prepare())
+
+    async def _prepare(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in range(self.max_live):
+                while self.busy:
+                    await asyncio.sleep(0.2)
+                # Not counted as work: nothing else is to be left out because of it.
+                await loop.run_in_executor(self._pool, lambda: self.transcriber.prepare())
+        except Exception as error:  # calls can do without
+            log.error("listener.prepare.failed", error=type(error).__name__)
 
     async def hear(
         self,
@@ -192,7 +217,7 @@ class Listener:
             BusyError: as many sessions are open as ``live.max_live`` says.
             UnsupportedAudioError: the encoding or the rate is not supported.
         """
-        if self._live >= (self.settings.live.max_live or _CALLS_A_WORKER * self.settings.workers):
+        if self._live >= self.max_live:
             raise BusyError(
                 f"{self._live} calls are heard already. Try again when one has ended, or raise 'max_live' under "
                 "'live'."
@@ -207,6 +232,8 @@ class Listener:
 
     def close(self) -> None:
         """End the threads; utterances being heard are finished first. Close live sessions before."""
+        if self._preparing:
+            self._preparing.cancel()
         self._stream_pool.shutdown()
         self._pool.shutdown()
 

@@ -10,6 +10,7 @@ from emotionlayer_rasa.audio import Waveform, decode_audio
 from emotionlayer_rasa.emotion import EmotionRecognizer
 from emotionlayer_rasa.errors import AudioError, BusyError, ModelUnavailableError
 from emotionlayer_rasa.listener import Listener, ListenerSettings
+from emotionlayer_rasa.live import LiveSettings
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.transcription import Transcriber
@@ -97,6 +98,52 @@ def with_engines(transcriber: Transcriber, recognizer: EmotionRecognizer, **sett
     listener = Listener(ListenerSettings(**settings))
     listener.__dict__.update(_loaded_transcriber=transcriber, _loaded_recognizer=recognizer)
     return listener
+
+
+class PreparedTranscriber(SlowTranscriber):
+    """Counts how often it is prepared."""
+
+    prepared = 0
+
+    def prepare(self) -> None:
+        self.prepared += 1
+        if self.prepared > 3:
+            raise RuntimeError("out of order")
+
+
+def test_a_stream_for_each_live_call_is_prepared_after_the_start():
+    async def prepared(max_live: int, live: bool) -> int:
+        transcriber = PreparedTranscriber()
+        listener = with_engines(transcriber, BrokenRecognizer(), workers=1)
+        listener.settings = listener.settings.copy(update={"live": LiveSettings(max_live=max_live)})
+        await listener.warm_up(live=live)
+        if listener._preparing:
+            await listener._preparing
+        listener.close()
+        return transcriber.prepared
+
+    assert asyncio.run(prepared(3, live=False)) == 0
+    assert asyncio.run(prepared(3, live=True)) == 3
+    assert asyncio.run(prepared(9, live=True)) == 4, "what cannot be prepared ends it, and nothing else"
+
+
+def test_preparing_waits_while_every_worker_is_busy_and_ends_with_the_listener():
+    async def busy() -> None:
+        transcriber = PreparedTranscriber()
+        listener = with_engines(transcriber, BrokenRecognizer(), workers=1)
+        await listener.warm_up(transcript=False)
+        call = asyncio.create_task(listener.hear(KOREAN.read_bytes()))
+        await listener.warm_up(transcript=False, emotion=False, live=True)
+        await asyncio.sleep(0.05)
+        assert transcriber.prepared == 0
+        transcriber.release.set()
+        await call
+        listener.close()
+        with pytest.raises(asyncio.CancelledError):
+            await listener._preparing
+        assert transcriber.prepared == 0
+
+    asyncio.run(busy())
 
 
 def test_a_full_pool_says_busy_and_the_event_loop_stays_free():

@@ -203,7 +203,7 @@ class VoiceInput(InputChannel):
 
         @blueprint.listener("after_server_start")
         async def warm_up(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
-            self._warming_up = asyncio.create_task(self.listener.warm_up())
+            self._warming_up = asyncio.create_task(self.listener.warm_up(live=True))
             self._warming_up.add_done_callback(_log_warm_up)
 
         @blueprint.listener("after_server_stop")

@@ -49,6 +49,9 @@ class Transcriber(ABC):
             grammar: phrases to listen for, where the engine can; None hears everything.
         """
 
+    def prepare(self) -> None:  # noqa: B027  (most engines have nothing to do)
+        """Make one more stream ready that costs less than a new one; takes seconds, so do it before calls come."""
+
     def transcribe(self, waveform: Waveform, grammar: Sequence[str] | None = None) -> Transcript:
         """Transcribe a whole utterance; an utterance without words gives an empty text."""
         stream = self.stream(grammar)

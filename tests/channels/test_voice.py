@@ -34,7 +34,7 @@ class FakeListener:
         self.asked: list[dict[str, Any]] = []
         self.closed = False
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, live: bool) -> None:
         if self.failure:
             raise self.failure
 

@@ -203,6 +203,36 @@ def test_kept_recognisers_are_bounded(music_where: Waveform, monkeypatch: pytest
     assert first() is None
 
 
+def test_prepared_recognisers_come_first_and_hear_the_same(music_where: Waveform) -> None:
+    settings = VoskSettings(model=model_folder(), kept_recognizers=2, warm_up_s=1.5)
+    transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
+    new = transcriber.stream()
+    new.accept(music_where.samples)
+    expected = new.finish()
+    transcriber._waiting.clear()  # type: ignore[attr-defined]
+    for _ in range(3):
+        transcriber.prepare()
+    prepared = kept(transcriber)
+    assert len(prepared) == 2
+    stream = transcriber.stream()
+    assert kept(transcriber) == prepared[:1]
+    stream.accept(music_where.samples)
+    heard = stream.finish()
+    assert kept(transcriber) == prepared
+    assert [word.text for word in heard.words] == [word.text for word in expected.words]
+    for edge in ("start", "end"):
+        times = [getattr(word, edge) for word in heard.words]
+        # One frame of Vosk's, 30 ms, may lie differently: it counts from the first sample that it ever heard.
+        assert times == pytest.approx([getattr(word, edge) for word in expected.words], abs=0.031)
+
+
+def test_a_warm_up_that_is_switched_off_prepares_nothing() -> None:
+    settings = VoskSettings(model=model_folder(), kept_recognizers=2, warm_up_s=0)
+    transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
+    transcriber.prepare()
+    assert kept(transcriber) == []
+
+
 @pytest.mark.parametrize("end", ["finish", "close"])
 def test_the_decoder_is_freed_when_the_stream_ends(music_where: Waveform, end: str) -> None:
     settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=0))
