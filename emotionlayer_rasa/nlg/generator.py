@@ -15,7 +15,7 @@ from emotionlayer_rasa.actions.conversation import Conversation, read_conversati
 from emotionlayer_rasa.consent import may_analyse
 from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.response import LLMClient, check_reply, rephrase_messages, speech_payload, with_opener
-from emotionlayer_rasa.response.prompt import instructions
+from emotionlayer_rasa.response.prompt import instructions, repeats_guidance
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +129,8 @@ class ResponseGenerator:
                     said=conversation.said,
                     instructions=instructions(asked),
                 )
+                if "prompt_leak" not in reasons and repeats_guidance(wording, asked, draft, language):
+                    reasons += ("prompt_leak",)
             except LLMError as error:
                 reasons = (error.code,)
             if not reasons:

@@ -23,6 +23,7 @@ from emotionlayer_rasa.response.prompt import (
     compose_messages,
     crisis_lines,
     instructions,
+    repeats_guidance,
     rephrase_messages,
 )
 from emotionlayer_rasa.response.speech import speech_payload
@@ -238,7 +239,7 @@ class ReplyComposer:
             if composing:
                 messages = compose_messages(turn.utterance, turn.draft, *about, self._profile, faults)
             else:
-                messages = rephrase_messages(turn.utterance, turn.draft.text, *about, faults)
+                messages = rephrase_messages(turn.utterance, turn.draft.text, *about, faults, self._profile)
             wording = await self._written(llm, turn, messages, timeout_s, beginning)
             if composing:
                 answer = read_answer(wording)
@@ -336,7 +337,7 @@ class ReplyComposer:
 
     def _faults_beside(self, turn: _Turn, wording: str, draft: str | None, messages: Messages) -> tuple[str, ...]:
         """Why a text cannot be said beside a draft, or, without one, in words of its own."""
-        return check_reply(
+        reasons = check_reply(
             wording,
             turn.strategy,
             turn.language,
@@ -347,6 +348,9 @@ class ReplyComposer:
             # A caller may dictate a reply: their words must not come back at length any more than the prompt.
             instructions=f"{instructions(messages)}\n{turn.utterance.transcript.text}",
         )
+        if "prompt_leak" not in reasons and repeats_guidance(wording, messages, turn.draft.text, turn.language):
+            reasons += ("prompt_leak",)
+        return reasons
 
     def _backing(self, turn: _Turn) -> dict[str, str]:
         """What a freely composed reply may state: the slots, what the draft says, and the crisis lines."""

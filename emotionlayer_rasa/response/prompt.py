@@ -13,14 +13,14 @@ import re
 import traceback
 from functools import cache
 from itertools import product
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 import jinja2
 
 from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.response.check import REASONS
+from emotionlayer_rasa.response.check import REASONS, check_rules
 from emotionlayer_rasa.response.language_data import (
     LANGUAGES_DIR,
     OWN_LANGUAGES_DIR,
@@ -38,8 +38,20 @@ _MAX_WORDS = 60
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SPECIAL = re.compile("[<>&|\\[\\]\x7f-\x9f\u2028\u2029]")
 
-Messages = list[dict[str, str]]
-"""A chat: ``role`` and ``content`` of each message, oldest first."""
+_BEGINNING = 4
+"""Words by which a sentence that begins like one of our own counts as the same; the rest of it may differ."""
+
+
+class Messages(list[dict[str, str]]):
+    """A chat: ``role`` and ``content`` of each message, oldest first.
+
+    Attributes:
+        guidance: what this caller's turn is to sound like, and what to do better than before.
+    """
+
+    def __init__(self, messages: Iterable[dict[str, str]], guidance: Sequence[str]) -> None:
+        super().__init__(messages)
+        self.guidance = tuple(guidance)
 
 
 def rephrase_messages(
@@ -70,14 +82,9 @@ def rephrase_messages(
         ConfigurationError: a template of the bot's own cannot be rendered.
     """
 
-    def question(caller: Mapping[str, Any], draft: str, faults: Sequence[str] = ()) -> dict[str, str]:
-        asked = {
-            "caller": caller,
-            "guidance": guidance(caller["response_strategy"], language, profile),
-            # They stand with the guidance: behind the draft, a weak model takes them for a part of it.
-            "corrections": corrections(faults, language),
-            "draft": draft,
-        }
+    def question(caller: Mapping[str, Any], draft: str, corrected: Sequence[str] = ()) -> dict[str, str]:
+        told = guidance(caller["response_strategy"], language, profile)
+        asked = {"caller": caller, "guidance": told, "corrections": list(corrected), "draft": draft}
         return {"role": "user", "content": _render(language, "rephrase_user.j2", asked)}
 
     messages = [{"role": "system", "content": _render(language, "rephrase_system.j2", {})}]
@@ -85,8 +92,9 @@ def rephrase_messages(
         messages.append(question(example["caller"], example["draft"]))
         messages.append({"role": "assistant", "content": example["reply"]})
     # A slot in the draft may hold what the caller said.
-    messages.append(question(caller_context(utterance, strategy, memory), _SPECIAL.sub("", draft), faults))
-    return messages
+    caller, corrected = caller_context(utterance, strategy, memory), corrections(faults, language)
+    messages.append(question(caller, _SPECIAL.sub("", draft), corrected))
+    return Messages(messages, (guidance(strategy, language, profile), *corrected))
 
 
 def compose_messages(
@@ -115,6 +123,7 @@ def compose_messages(
     Raises:
         ConfigurationError: a template of the bot's own cannot be rendered.
     """
+    told, corrected = guidance(strategy, language, profile), corrections(faults, language)
     rules = {
         "profile": profile,
         "state": utterance.affect.state,
@@ -122,18 +131,19 @@ def compose_messages(
         "strategy": strategy,
         "tone": speech_settings(strategy).tone,
         "crisis": crisis_lines(language, profile),
-        "guidance": guidance(strategy, language, profile),
-        "corrections": corrections(faults, language),
+        "guidance": told,
+        "corrections": corrected,
     }
     data = {
         "caller": caller_context(utterance, strategy, memory),
         "facts": draft.facts,
         "draft": draft.text,
     }
-    return [
+    messages = [
         {"role": "system", "content": _render(language, "compose_system.j2", rules)},
         {"role": "user", "content": _render(language, "compose_user.j2", data)},
     ]
+    return Messages(messages, (told, *corrected))
 
 
 def crisis_lines(language: str, profile: str) -> str:
@@ -142,8 +152,27 @@ def crisis_lines(language: str, profile: str) -> str:
 
 
 def instructions(messages: Messages) -> str:
-    """What of a chat must never be said: its rules. The data may be, and the examples are replies themselves."""
-    return "\n".join(message["content"] for message in messages if message["role"] == "system")
+    """What of a chat must never be said: its rules and guidance.
+
+    The data may be, and the examples are replies themselves.
+    """
+    rules = (message["content"] for message in messages if message["role"] == "system")
+    return "\n".join((*rules, *messages.guidance))
+
+
+def repeats_guidance(reply: str, messages: Messages, draft: str, language: str) -> bool:
+    """Whether a sentence of a reply begins as one of the guidance or the corrections does.
+
+    These are commands, and many are shorter than the run of words by which :func:`check_reply` knows a prompt. A
+    small model turns them on the caller ("Be warm and reassuring."). What the draft says may be said.
+    """
+    rules = check_rules(language)
+
+    def beginnings(text: str) -> set[str]:
+        return {" ".join(sentence.words.split()[:_BEGINNING]) for sentence in rules.sentences(text)}
+
+    told = {beginning for text in messages.guidance for beginning in beginnings(text)}
+    return bool(told & beginnings(reply) - beginnings(draft))
 
 
 def caller_context(
@@ -151,17 +180,18 @@ def caller_context(
 ) -> Mapping[str, Any]:
     """What the prompt holds of an utterance: words (the first sixty), emotion, PAD, state and strategy.
 
-    Trend and streak of the memory are added only where they say something: a small model reads few keys well.
+    Trend and streak of the memory are added only where they say something: a small model reads few keys well. The
+    words come last: what stands before them is more often the same as in the turn before, which a server keeps.
     """
     context = utterance.to_context()
     return {
-        "transcription": " ".join(context["transcription"].split()[:_MAX_WORDS]),
-        "emotion": memory.emotion if memory else context["emotion"],
-        **context["affect"],
-        "affective_state": context["affective_state"],
         "response_strategy": strategy,
+        "affective_state": context["affective_state"],
+        "emotion": memory.emotion if memory else context["emotion"],
+        **{axis: value if value is None else round(value, 2) for axis, value in context["affect"].items()},
         **({"emotion_trend": memory.trend} if memory and memory.trend != "steady" else {}),
         **({"negative_streak": memory.negative_streak} if memory and memory.negative_streak > 1 else {}),
+        "transcription": " ".join(context["transcription"].split()[:_MAX_WORDS]),
     }
 
 
@@ -227,10 +257,10 @@ def _environment(language: str) -> jinja2.Environment:
 
 
 def _data(value: Any) -> str:
-    """JSON in one line, its strings without the characters of markup and control tokens."""
+    """JSON in one line without blanks, its strings without the characters of markup and control tokens."""
     return _JSON_STRING.sub(
         lambda string: _SPECIAL.sub(lambda char: f"\\u{ord(char[0]):04x}", string[0]),
-        json.dumps(value, ensure_ascii=False),
+        json.dumps(value, ensure_ascii=False, separators=(",", ":")),  # every blank is a token to read
     )
 
 

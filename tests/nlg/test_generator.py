@@ -292,6 +292,7 @@ def test_a_model_may_reword_what_keeps_every_fact(model: Model) -> None:
         "I am sorry about this. The branch opens at 9 and closes at 18:30.",
         "Haha! The branch opens at 9 and closes at 17:30!",
         "The branch opens at 9 and closes at 17:30, and we will refund you.",
+        "Stay calm, apologise once. I am sorry about this. The branch opens at 9 and closes at 17:30.",
         "",
     ],
 )

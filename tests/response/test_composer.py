@@ -17,9 +17,18 @@ from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.response import LLMClient, LLMSettings, Reply, ReplyComposer, check_reply, draft_reply
+from emotionlayer_rasa.response import (
+    LLMClient,
+    LLMSettings,
+    Reply,
+    ReplyComposer,
+    check_reply,
+    draft_reply,
+    rephrase_messages,
+)
 from emotionlayer_rasa.response.composer import _complete_sentences
-from emotionlayer_rasa.response.prompt import corrections
+from emotionlayer_rasa.response.prompt import corrections, repeats_guidance
+from emotionlayer_rasa.response.templates import guidance
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, TextReading, Transcript, Utterance
 
 SECRET = "my cat is called Zerbino"
@@ -29,6 +38,10 @@ ANGRY = Utterance(
     affect=AffectiveState("anger", "active_deescalation", 0.9, 0.2, 0.85, 0.8),
 )
 SLOTS = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
+FACTS = {
+    "en": SLOTS,
+    "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},
+}
 GOOD_TEXT = "I am sorry about that. Your order 1042 is on its way, and it is expected tomorrow."
 BAD_TEXT = "Haha! You will get 500 euros tomorrow."
 COMPOSED_TEXT = "I am sorry for the wait. Your order 1042 is on its way and should be with you tomorrow."
@@ -45,7 +58,7 @@ def composer(endpoint: Endpoint, profile: str = "customer_support", **settings: 
 def reply(
     composing: ReplyComposer, utterance: Utterance = ANGRY, situation: str = "order_status", language: str = "en"
 ) -> Reply:
-    return asyncio.run(composing.reply(utterance, situation, SLOTS, language=language))
+    return asyncio.run(composing.reply(utterance, situation, FACTS[language], language=language))
 
 
 def question(request: Mapping[str, Any]) -> str:
@@ -100,7 +113,8 @@ def test_the_request_holds_words_emotion_pad_and_strategy_as_data(endpoint: Endp
     assert request["body"]["temperature"] == 0
     assert "response_format" not in request["body"]
     lines = question(request).splitlines()
-    assert json.loads(lines[0].removeprefix("Caller: ")) == {
+    (data,) = (line for line in lines if line.startswith("Caller: "))
+    assert json.loads(data.removeprefix("Caller: ")) == {
         "transcription": SECRET,
         "emotion": "anger",
         "arousal": 0.85,
@@ -110,6 +124,62 @@ def test_the_request_holds_words_emotion_pad_and_strategy_as_data(endpoint: Endp
         "response_strategy": "active_deescalation",
     }
     assert "1042" in lines[-1]
+
+
+# What was told must not be said.
+
+
+@pytest.mark.parametrize("mode", ["rephrase", "compose"])
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_guidance_that_comes_back_is_a_leak(endpoint: Endpoint, mode: str, language: str) -> None:
+    said = completion if mode == "rephrase" else structured
+    draft = draft_reply("order_status", "active_deescalation", FACTS[language], language).text
+    told = guidance("active_deescalation", language)
+    for leak in (f"{told} {draft}", f"{draft} {told}", told.replace(",", " –")):
+        endpoint.script = [said(leak)]
+        composing = composer(endpoint, mode=mode)
+        answer = reply(composing, language=language)
+        assert answer.text == draft
+        assert "prompt_leak" in answer.reasons, leak
+
+
+@pytest.mark.parametrize("mode", ["rephrase", "compose"])
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_a_correction_that_comes_back_is_a_leak(endpoint: Endpoint, mode: str, language: str) -> None:
+    said = completion if mode == "rephrase" else structured
+    draft = draft_reply("order_status", "active_deescalation", FACTS[language], language).text
+    for fault in ("lost_question", "off_draft", "promise", "prompt_leak"):
+        (correction,) = corrections((fault,), language)
+        (telling,) = corrections(("markup",), language)
+        asked = rephrase_messages(ANGRY, draft, "active_deescalation", language, faults=(fault,))
+        assert repeats_guidance(f"{draft} {correction}", asked, draft, language)
+        assert not repeats_guidance(f"{draft} {telling}", asked, draft, language), "that one was not told"
+    endpoint.script = [said(f"{draft} **"), said(f"{telling} {draft}")]
+    composing = composer(endpoint, mode=mode)
+    assert reply(composing, language=language).source == "template"
+    assert composing.rejections["markup"] == composing.rejections["prompt_leak"] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I am sorry. Let us come to the solution at once: order 1042 is on its way, and expected tomorrow.",
+        "I apologise for the wait. Order 1042 is on its way, and it is expected tomorrow.",
+    ],
+)
+def test_words_of_the_guidance_may_be_said(endpoint: Endpoint, text: str) -> None:
+    endpoint.script = [structured(text)]
+    answer = reply(composer(endpoint, mode="compose"))
+    assert (answer.text, answer.source) == (text, "llm")
+
+
+@pytest.mark.parametrize("mode", ["rephrase", "compose"])
+@pytest.mark.parametrize("profile", ["wellbeing", "tutoring"])
+def test_the_guidance_of_the_profile_reaches_the_model(endpoint: Endpoint, mode: str, profile: str) -> None:
+    reply(composer(endpoint, profile, mode=mode))
+    asked = "\n".join(message["content"] for message in endpoint.requests[0]["body"]["messages"])
+    assert guidance("active_deescalation", "en", profile) in asked
+    assert guidance("active_deescalation", "en") not in asked
 
 
 # Faults of the endpoint.
@@ -489,10 +559,6 @@ def test_the_action_reads_its_settings_at_the_start(tmp_path: Path, monkeypatch:
 
 # Prompt injection by voice: a model that obeys.
 
-FACTS = {
-    "en": SLOTS,
-    "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},
-}
 INJECTIONS = yaml.safe_load((Path(__file__).parents[1] / "data" / "injections.yml").read_text(encoding="utf-8"))
 
 

@@ -110,7 +110,7 @@ def test_after_a_warm_up_a_reply_needs_little_reading(
     def prompt(faults: tuple[str, ...] = ()) -> Messages:
         if mode == "compose":
             return compose_messages(caller, draft, STRATEGIES[1], profile="wellbeing", faults=faults)
-        return rephrase_messages(caller, draft.text, STRATEGIES[1], faults=faults)
+        return rephrase_messages(caller, draft.text, STRATEGIES[1], profile="wellbeing", faults=faults)
 
     with llm_server(port=0) as base_url:
         assert warm_up(base_url, "en")

@@ -13,7 +13,14 @@ from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import REASONS, Draft, ReplyComposer, languages, rephrase_messages
 from emotionlayer_rasa.response import prompt as module
-from emotionlayer_rasa.response.prompt import caller_context, compose_messages, corrections, instructions
+from emotionlayer_rasa.response.prompt import (
+    caller_context,
+    compose_messages,
+    corrections,
+    instructions,
+    repeats_guidance,
+)
+from emotionlayer_rasa.response.templates import guidance
 from emotionlayer_rasa.taxonomy import STATES, STRATEGIES
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance
 
@@ -81,6 +88,35 @@ def test_instructions_hold_nothing_of_the_caller_or_the_draft() -> None:
         assert "zerbino" in messages[-1]["content"]
         assert "zerbino" not in instructions(messages)
         assert "1042" not in instructions(messages)
+
+
+def test_instructions_hold_rules_guidance_and_corrections() -> None:
+    told = (guidance("active_deescalation", "en"), *corrections(("promise", "lost_question"), "en"))
+    for messages in (
+        compose_messages(ANGRY, DRAFT, "active_deescalation", faults=("promise", "lost_question")),
+        rephrase_messages(ANGRY, DRAFT.text, "active_deescalation", faults=("promise", "lost_question")),
+    ):
+        assert messages.guidance == told
+        assert all(sentence in instructions(messages) for sentence in (*told, messages[0]["content"]))
+        asked = "\n".join(message["content"] for message in messages)
+        assert all(sentence in asked for sentence in told)
+
+
+@pytest.mark.parametrize(
+    ("reply", "draft", "repeats"),
+    [
+        ("Stay calm, apologise once at least. It is on its way.", "", True),
+        ("It is on its way. stay CALM – apologise once.", "", True),
+        ("Stay calm. It is on its way.", "", False),
+        ("I stay calm, apologise once, and come to the solution.", "", False),
+        ("Stay calm, apologise once if you can.", "Stay calm, apologise once. Then go.", False),
+        ("", "", False),
+    ],
+)
+def test_a_sentence_that_begins_as_the_guidance_does_repeats_it(reply: str, draft: str, repeats: bool) -> None:
+    messages = rephrase_messages(ANGRY, DRAFT.text, "active_deescalation")
+    assert messages.guidance == ("Stay calm, apologise once at most, and come to the solution.",)
+    assert repeats_guidance(reply, messages, draft, "en") == repeats
 
 
 @pytest.mark.parametrize("language", languages())

@@ -1,3 +1,4 @@
+import re
 from itertools import groupby, pairwise, product
 from pathlib import Path
 from typing import Iterator
@@ -34,11 +35,13 @@ INTENTS = [
 ]
 VERBATIM = ["disclosure", "crisis", "ask_human", *[intent for intent in INTENTS if "emotion" in intent]]
 ORDER = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
+HANDOVER = ["ask_human", "handoff_delivered", "handoff_queued", "handoff_failed"]
 PROFILES = ["customer_support", "wellbeing", "tutoring"]
 SAMPLES = {
     "en": {**ORDER, "order_eta": "tomorrow"},
     "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},
 }
+SENTENCES = {"en": "Which part of it would you like to go through?", "it": "Quale parte vorrebbe rivedere?"}
 FACTS = [{}, *({name: ORDER[name] for name in list(ORDER)[: count + 1]} for count in range(3))]
 
 
@@ -144,8 +147,8 @@ def test_a_profile_replaces_what_does_not_fit_it_and_nothing_else(bot: Path) -> 
         for profile in ("wellbeing", "tutoring"):
             other = replies(language, profile)
             changed = {name for name in other.situations if other.situations[name] != support.situations.get(name)}
-            assert changed == {"greet", "complaint", "out_of_scope"}
-            assert other.strategies == support.strategies
+            assert changed == {"greet", "complaint", "out_of_scope", *HANDOVER}
+            assert other.strategies["positive_mirroring"] == support.strategies["positive_mirroring"]
         assert replies(language, "no such profile") == support
 
 
@@ -246,6 +249,33 @@ def test_an_unknown_intent_gets_the_fallback() -> None:
     assert draft_reply("book_flight", "direct_efficiency", {}) == draft_reply(
         "out_of_scope", "direct_efficiency", {}
     )
+
+
+@pytest.mark.parametrize(("profile", "language"), list(product(["wellbeing", "tutoring"], languages())))
+def test_a_profile_speaks_of_handing_over_in_words_of_its_own(profile: str, language: str) -> None:
+    promised = re.compile("colleag|colleg|order|ordin|will (?:call|contact)|minut|chiamer")
+    for situation in HANDOVER:
+        own = replies(language, profile).situations[situation]
+        assert own.verbatim
+        assert own != replies(language).situations[situation]
+        for case in own.cases:
+            texts = [*case.say, *case.by_strategy["active_deescalation"]]
+            assert len(set(texts)) == len(texts) == 6
+            assert not [text for text in texts if promised.search(text.lower())]
+
+
+@pytest.mark.parametrize(("profile", "language"), list(product(["wellbeing", "tutoring"], languages())))
+def test_a_profile_sounds_as_it_should_in_every_strategy(profile: str, language: str) -> None:
+    wordings = replies(language, profile).strategies
+    assert set(wordings) == set(STRATEGIES)
+    assert wordings["active_deescalation"] != replies(language).strategies["active_deescalation"]
+    for strategy, wording in wordings.items():
+        assert bool(wording.openers) == (strategy != "direct_efficiency")
+        for opener in wording.openers:
+            text = f"{opener} {SENTENCES[language]}"
+            assert check_reply(text, strategy, language, draft=text) == ()
+            if wording.unless:  # an opener makes the next one superfluous
+                assert any(pattern.search(opener.lower()) for pattern in wording.unless), opener
 
 
 def test_an_angry_caller_hears_one_apology_at_most() -> None:
