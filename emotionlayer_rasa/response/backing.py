@@ -9,7 +9,9 @@ from emotionlayer_rasa.response.facts import (
     backing_forms,
     numbers_in,
     spelled_codes,
+    spoken_together,
     stated_facts,
+    stated_lengths,
     stated_times,
 )
 from emotionlayer_rasa.response.rules import ReplyRules
@@ -19,6 +21,8 @@ _CLAIM_STEM = 5
 """Letters by which two words of a claim count as the same."""
 _SHORT_WORD = 2
 """Letters of a word that tells nothing, such as an article."""
+_ARTICLE = 3
+"""Letters of the longest article or preposition within a date ("la fine del mese")."""
 _WORDS = re.compile(r"[a-z]+(?: [a-z]+)+")
 
 
@@ -30,6 +34,7 @@ class Backing:
         facts: slots that may be named.
         draft: the template that was to be reworded, or nothing.
         caller: the caller's words.
+        reply: what is to be said; a slot whose value it names vouches for what such a slot is about.
 
     Attributes:
         forms: normal forms of the numbers, dates and times of slots and draft.
@@ -38,9 +43,12 @@ class Backing:
         status: the single words of the draft and of the slots that tell something, with the slots' names.
     """
 
-    def __init__(self, rules: ReplyRules, facts: Mapping[str, Any], draft: str, caller: str) -> None:
+    def __init__(
+        self, rules: ReplyRules, facts: Mapping[str, Any], draft: str, caller: str, reply: str = ""
+    ) -> None:
         values = {name: str(value) for name, value in facts.items() if value not in (None, "", [], {})}
         texts = [draft, *values.values()]
+        self._values = sorted(values.values(), key=len, reverse=True)
         self._fact_words = rules.rules.fact_words
         self.forms = backing_forms(texts, self._fact_words)
         self.words = f" {rules.plain(' . '.join(texts))} "
@@ -52,6 +60,8 @@ class Backing:
         self.status = set(rules.plain(" ".join([draft, *told])).split())
         self.caller_forms = backing_forms([caller], self._fact_words)
         self.caller = f" {rules.plain(caller)} "
+        if set(self._fact_words.again).intersection(self.caller.split()):
+            self.caller_forms.add("2")
         self._synonyms = rules.synonyms
         heard = [*texts, caller]
         self._codes = {re.sub(r"[\W_]", "", text.lower()) for text in heard}
@@ -65,11 +75,46 @@ class Backing:
             value for value in plain_values if value in pending or not pending.intersection(value.split())
         ]
         self._stems = {word[:_CLAIM_STEM] for word in rules.plain(" ".join(told_words)).split()}
+        self._vouched = [
+            says
+            for slots, says in rules.families
+            if any(
+                slots.search(name.replace("_", " ").lower()) and self._named(value, reply, rules)
+                for name, value in values.items()
+            )
+        ]
         self._reported = {word[:-1] for word in self.caller.split()}
 
     def says(self, words: str) -> bool:
         """Whether slots or draft hold these words."""
         return f" {words} " in self.words
+
+    def _named(self, value: str, reply: str, rules: ReplyRules) -> bool:
+        """Whether a reply names a slot's value, in whatever form."""
+        words = self._fact_words
+        if f" {rules.plain(value)} " in f" {rules.plain(reply)} ":
+            return True
+        forms = backing_forms([value], words)
+        stated = {form for fact in stated_facts(reply, words) for form in fact.forms}
+        stated |= stated_times(reply, words) | stated_lengths(reply, words) | spoken_together(reply, words)
+        spelled = "".join(rules.plain(reply).split())
+        codes = (form.removeprefix("code ") for form in forms if form.startswith("code "))
+        return bool(stated & forms) or any(any(map(str.isdigit, code)) and code in spelled for code in codes)
+
+    def without_values(self, reply: str) -> str:
+        """A reply without the slots' values as they are written, which may hold an address or a slash."""
+        for value in self._values:
+            if len(value) > _SHORT_WORD:
+                reply = reply.replace(value, " ")
+        return reply.strip()
+
+    def vouches(self, words: str, match: re.Match[str]) -> bool:
+        """Whether a slot that the reply names is about what a match within words says."""
+        return any(
+            said.start() < match.end() and match.start() < said.end()
+            for says in self._vouched
+            for said in says.finditer(words)
+        )
 
     def names(self, sentence: Sentence) -> bool:
         """Whether a sentence names a number, code or date that stands in a slot."""
@@ -113,5 +158,7 @@ class Backing:
         return bool(numbers) and numbers <= self.forms
 
     def caller_says(self, words: str) -> bool:
-        """Whether the caller said these words."""
-        return f" {words} " in self.caller
+        """Whether the caller said these words, or all of them that are no short ones ("end of the month")."""
+        content = [word for word in words.split() if len(word) > _ARTICLE]
+        said = self.caller.split()
+        return f" {words} " in self.caller or (len(content) > 1 and all(word in said for word in content))

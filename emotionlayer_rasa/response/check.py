@@ -80,8 +80,12 @@ _ROLE = re.compile(
 )
 _CITED = re.compile(r"\"[^\"]{1,40}\"|“[^”]{1,40}”|«[^»]{1,40}»|(?<!\w)['‘][^'’]{1,40}['’](?!\w)")
 """A short quotation: a word to learn, a title, a button."""
+_ADDRESS = re.compile(r"\S+@\S+\w")
 _SHOUTING = re.compile(r"\b[A-ZÀ-Ý]{4,}\b(?:\W+\b[A-ZÀ-Ý]{2,}\b)+|[!?]{2,}|!\?")
 _FOREIGN_LETTERS = re.compile("[ñ¿¡ßüöäçêãõâîûåøœ]", re.IGNORECASE)
+_CLAUSE = re.compile("[,;:]")
+_LETTER = re.compile(r"(?<=\w )[A-HJ-Z]\b(?!['’])")
+"""A letter that is no word ("an A in maths")."""
 _REPEATED_WORD = re.compile(
     r"(?<!\S)(\w+)(?: \1){2,}(?!\S)|(?<!\S)(the|a|to|of|is|your|and|il|la|di|per|un|del) \2(?!\S)"
 )
@@ -122,11 +126,13 @@ def check_reply(
     said_itself = rules.sentences(_CITED.sub(" ", reply))
     if not set(words.split()) - set(rules.rules.fillers):
         return ("empty",)
-    backing = Backing(rules, facts or {}, draft or "", caller)
+    backing = Backing(rules, facts or {}, draft or "", caller, reply)
+    # An address is of no language.
+    own_words = rules.sentences(_CITED.sub(" ", _ADDRESS.sub(" ", reply)))
     found = {
-        *_form_faults(reply, sentences, rules),
-        *_repetitions(sentences, rules, backing, said),
-        *(["wrong_language"] if not _in_language(reply, sentences, language) else []),
+        *_form_faults(reply, sentences, rules, backing),
+        *_repetitions(said_itself or sentences, rules, backing, said),
+        *(["wrong_language"] if not _in_language(reply, own_words or sentences, language) else []),
         *(["tone"] if not _tone_fits(reply, sentences, strategy, rules, language, backing) else []),
         *(["unbacked_fact"] if _unbacked(said_itself, rules, backing) else []),
         *forbidden_reasons(said_itself, rules, backing),
@@ -145,23 +151,32 @@ def _unbacked(sentences: Sequence[Sentence], rules: ReplyRules, backing: Backing
     )
 
 
-def _form_faults(reply: str, sentences: Sequence[Sentence], rules: ReplyRules) -> set[str]:
+def _form_faults(reply: str, sentences: Sequence[Sentence], rules: ReplyRules, backing: Backing) -> set[str]:
     faults = set()
     lengths = [len(sentence.words.split()) for sentence in sentences]
     if len(sentences) > _MAX_SENTENCES or sum(lengths) > _MAX_WORDS or max(lengths) > _MAX_SENTENCE_WORDS:
         faults.add("too_long")
-    if _MARKUP.search(reply.strip()) or any(
-        unicodedata.category(char) in ("So", "Sm", "Cs", "Co", "Cn") for char in reply
+    written = backing.without_values(reply)
+    if _MARKUP.search(written) or any(
+        unicodedata.category(char) in ("So", "Sm", "Cs", "Co", "Cn") for char in written
     ):
         faults.add("markup")
     cut_off = reply.strip()[-1].isalnum() and (
         lengths[-1] >= _CUT_OFF_WORDS or rules.open_ends.search(sentences[-1].words)
     )
+    quoted = _CITED.search(reply)  # words that are spoken about may stand in any order
     if cut_off or any(
-        rules.impossible.search(sentence.words) or _stutters(sentence.words, rules) for sentence in sentences
+        not quoted and (_disordered(sentence, rules) or _stutters(sentence.words, rules)) for sentence in sentences
     ):
         faults.add("garbled")
     return faults
+
+
+def _disordered(sentence: Sentence, rules: ReplyRules) -> bool:
+    """Whether words of one clause stand in no order; a comma may part any two words."""
+    return rules.impossible.search(sentence.words) is not None and any(
+        rules.impossible.search(rules.plain(_LETTER.sub("x", clause))) for clause in _CLAUSE.split(sentence.text)
+    )
 
 
 def _stutters(words: str, rules: ReplyRules) -> bool:
@@ -217,9 +232,12 @@ def _circles(words: str, rules: ReplyRules, backing: Backing, *, pairs: bool) ->
         and word not in rules.grammar_words
         and not any(map(str.isdigit, word))
         and word not in rules.rules.fact_words.numbers
+        and word not in rules.rules.fact_words.clock_words.words
         and not backing.says(word)
     )
     often = [count for count in stems.values() if count > 1]
+    # Steps of an instruction may share words ("take the mean of the squares, subtract the square of the mean").
+    pairs = pairs and not rules.suggestions.search(words)
     return max(often, default=0) >= _CIRCLING_WORD or (pairs and len(often) >= _CIRCLING_PAIR)
 
 
@@ -261,13 +279,23 @@ def _tone_fits(
     allowed = 0 if strategy in _CALM_STRATEGIES else len(sentences) if strategy == "positive_mirroring" else 1
     if calls > allowed or (_SHOUTING.search(reply) and not backing.says(rules.plain(reply))):
         return False
+    if (
+        strategy == "empathic_validation"
+        and rules.sorrow.search(backing.caller)
+        and not rules.comfort.search(whole)
+    ):
+        return False
     return reading_fits(reply, strategy, language)
 
 
 def _echoes(sentences: Sequence[Sentence], rules: ReplyRules, backing: Backing) -> set[str]:
     words = " ".join(sentence.words for sentence in sentences)
     found = set()
-    stems = {match.group()[:5] for match in rules.echoed.finditer(backing.caller)}
+    stems = {
+        match.group()[:5]
+        for match in rules.echoed.finditer(backing.caller)
+        if not rules.self_reproach.search(backing.caller[: match.start()].rstrip())
+    }
     said = (match for match in rules.echoed.finditer(words) if not denied(words, match, rules))
     if any(match.group()[:5] in stems for match in said):
         found.add("abuse")

@@ -16,6 +16,8 @@ from emotionlayer_rasa.response.facts import (
 from emotionlayer_rasa.response.rules import ReplyRules
 from emotionlayer_rasa.response.sentences import Sentence
 
+_VOUCHED = ("promise", "unbacked_fact", "dismissal")
+"""Reasons that a slot whose value the reply names excuses."""
 _DENIABLE = ("blame", "dismissal", "abuse", "perspective")
 """Reasons that a negation right before the match excuses."""
 
@@ -24,7 +26,8 @@ def states_unbacked(sentence: Sentence, rules: ReplyRules, backing: Backing) -> 
     """Whether a sentence states a number or a date that stands in no slot."""
     words = rules.rules.fact_words
     certain = rules.disclaimers.sub(" ", sentence.words)
-    commits = bool(rules.commitments.search(rules.own_actions.sub(" ", certain)))
+    asks = sentence.question and bool(rules.question_openers.match(sentence.words))
+    commits = not asks and bool(rules.commitments.search(rules.own_actions.sub(" ", certain)))
     # A question, or a thing to try, may hold a time or an amount as long as it commits to nothing.
     looks_back = bool(rules.past.search(sentence.words))
     open_ended = not commits and (sentence.question or bool(rules.suggestions.search(sentence.words)))
@@ -67,7 +70,8 @@ def claims_unbacked(sentence: Sentence, rules: ReplyRules, backing: Backing) -> 
         before = sentence.words[: match.start()].rstrip()
         if rules.negated.search(before) or rules.hedges.search(before) or rules.weak_hedges.search(before):
             continue
-        if not backing.speaks_of(match.group()) and not backing.names_moment(sentence):
+        backed = backing.speaks_of(match.group()) or backing.vouches(sentence.words, match)
+        if not backed and not backing.names_moment(sentence):
             return True
     return False
 
@@ -80,6 +84,7 @@ def forbidden_reasons(sentences: Sequence[Sentence], rules: ReplyRules, backing:
         for sentence in sentences
         for match in pattern.finditer(sentence.words)
         if not backing.says(match.group())
+        and not (reason in _VOUCHED and backing.vouches(sentence.words, match))
         and not (reason in _DENIABLE and denied(sentence.words, match, rules))
         and not (reason in rules.rules.hedged and _excused(sentence, match, reason, rules, backing))
     }

@@ -44,6 +44,7 @@ class ClockWords:
         openers: Sequence[str],
         names: Mapping[str, str],
         day_parts: Mapping[str, str],
+        ranges: Sequence[str] = (),
     ) -> None:
         if unknown := sorted(set(day_parts.values()) - {"am", "pm", "any"}):
             raise ConfigurationError(f"fact_words.day_parts knows no {', '.join(unknown)} (known: am, pm, any)")
@@ -60,7 +61,10 @@ class ClockWords:
             (rf"{_HOUR}{part}", "0"),
         ]
         opened = [(rf"{_HOUR} {_MINUTES}", "+"), (rf"{_HOUR}(?! \d)", "0")]
+        end = rf"{_HOUR}(?:[: ]{_MINUTES})?{part}?"
+        first, last = (re.sub("P<([a-z]+)>", rf"P<\g<1>{number}>", end) for number in (1, 2))
         try:
+            self._range = re.compile(rf"(?:{first} (?:{'|'.join(ranges)}) {last})(?!\S)") if ranges else None
             self._shapes = [(re.compile(rf"(?:{shape})(?!\S)"), minutes) for shape, minutes in shapes]
             self._opened = [(re.compile(rf"(?:{shape})(?!\S)"), minutes) for shape, minutes in opened]
         except re.error as error:
@@ -78,6 +82,35 @@ class ClockWords:
             else:
                 position += 1
         return found
+
+    def ranges(self, words: Sequence[str]) -> list[tuple[SpokenTime, SpokenTime]]:
+        """The stretches of time among words whose numbers are in digits ("1 to 5 in the afternoon"): both ends.
+
+        Both ends have the positions of the whole stretch; a part of the day that only the last one names leaves
+        the first one open.
+        """
+        found: list[tuple[SpokenTime, SpokenTime]] = []
+        position = 0
+        while self._range is not None and position < len(words):
+            match = self._range.match(" ".join(words[position : position + _STRETCH]))
+            ends = [self._end(match, number) for number in (1, 2)] if match else []
+            length = len(match.group().split()) if match and all(ends) else 0
+            if length:
+                first, last = (SpokenTime(position, position + length, times, False) for times in ends)
+                found.append((first, last))
+            position += length or 1
+        return found
+
+    def _end(self, match: re.Match[str], number: int) -> frozenset[str]:
+        hour, minute = int(match[f"h{number}"]), int(match[f"m{number}"] or 0)
+        return (
+            frozenset(_times(hour, minute, self._day_part(match[f"part{number}"] or "")))
+            if hour <= 24
+            else frozenset()
+        )
+
+    def _day_part(self, said: str) -> str:
+        return next((meaning for words, meaning in self._day_parts if words.fullmatch(said)), "any")
 
     def _time_at(self, words: Sequence[str], position: int) -> SpokenTime | None:
         ahead = " ".join(words[position : position + _STRETCH])
@@ -98,13 +131,11 @@ class ClockWords:
             hour, minute = map(int, groups["clock"].split(":"))
         else:
             named = int(groups.get("m") or 0)
-            hour = int(groups["h"])
+            hour = int(groups.get("h") or 12)  # "<m> past noon" names no hour
             minute = {"+": named, "-": -named}[minutes] if minutes in "+-" else int(minutes)
         if hour > 24 or minute > 59:
             return frozenset()
-        said = groups.get("part") or ""
-        part = next((meaning for words, meaning in self._day_parts if words.fullmatch(said)), "any")
-        return frozenset(_times(hour, minute, part))
+        return frozenset(_times(hour, minute, self._day_part(groups.get("part") or "")))
 
 
 def times_in_digits(text: str) -> set[str]:

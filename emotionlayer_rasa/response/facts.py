@@ -13,6 +13,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from pydantic import PrivateAttr
 
+from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response.clock import ClockWords, SpokenTime, times_in_digits
 from emotionlayer_rasa.response.sentences import without_accents
 from emotionlayer_rasa.settings import Settings
@@ -22,7 +23,7 @@ _HARMLESS = re.compile(r"\b24 ?/ ?7\b|\b(?:112|113|115|118|911|999|988)\b(?!\W\d
 """Round the clock, and emergency numbers."""
 _AM_PM = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?([ap])\.?m\b\.?")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
-_OTHER_DATE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
+_OTHER_DATE = re.compile(r"(?<!\d)(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th|am|pm)")
 _DIGIT_GROUPS = re.compile(r"\d[\d ./-]*\d")
@@ -32,6 +33,14 @@ _MAX_LENGTH = 50
 """Letters of the longest number word, and digits of the longest number; what is longer is no number."""
 _SPELLED, _SPELLED_DIGITS = 3, 4
 """Numbers in a row, and digits in all, from which somebody spells a number."""
+_COUNT = r"(?P<n>\d+(?:\.\d+)?)"
+_DURATION = 6
+"""Words that a length of time takes at most."""
+_COUNTED = 2
+"""Words of a number, or an article, and its unit; a length of time in more words holds no number to be checked."""
+_HOURS = re.compile(r"(?<![\d.,/-])([01]?\d|2[0-4])\s?[-–]\s?([01]?\d|2[0-4])(?![\d.,/-])")
+_ABBREVIATED = 3
+"""Letters of a weekday's shortest abbreviation."""
 _REACH = 2
 """Words between a number and what it counts ("three to five working days")."""
 
@@ -56,7 +65,11 @@ class FactWords(Settings):
             ``-`` for those named to be taken off. ``<h>`` and ``<m>`` stand for hour and minutes in digits.
         clock_openers: words after which an hour alone, or two numbers, are a time ("at nine thirty").
         clock_names: words that are a time ("noon"), to that time.
+        again: words by which a caller says that something happened twice.
+        clock_ranges: words between the two ends of a stretch of time ("nine to six").
         day_parts: words after a time, to ``am``, ``pm`` or ``any``.
+        durations: how a length of time is said, to its minutes ("half an hour"); with ``<n>`` for a number, to the
+            minutes of one.
     """
 
     numbers: Mapping[str, int]
@@ -74,12 +87,30 @@ class FactWords(Settings):
     clock: Mapping[str, str]
     clock_openers: tuple[str, ...]
     clock_names: Mapping[str, str]
+    again: tuple[str, ...] = ()
+    clock_ranges: tuple[str, ...] = ()
     day_parts: Mapping[str, str]
+    durations: Mapping[str, int] = {}
     _clock_words: ClockWords = PrivateAttr()
+    _durations: list[tuple[re.Pattern[str], int]] = PrivateAttr()
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self._clock_words = ClockWords(self.clock, self.clock_openers, self.clock_names, self.day_parts)
+        self._clock_words = ClockWords(
+            self.clock, self.clock_openers, self.clock_names, self.day_parts, self.clock_ranges
+        )
+        try:
+            self._durations = [
+                (re.compile(rf"(?:{said.replace('<n>', _COUNT)})(?!\S)"), minutes)
+                for said, minutes in self.durations.items()
+            ]
+        except re.error as error:
+            raise ConfigurationError(f"fact_words.durations is no regular expression: {error}.") from None
+
+    @property
+    def lengths(self) -> list[tuple[re.Pattern[str], int]]:
+        """``durations``, compiled."""
+        return self._durations
 
     @property
     def clock_words(self) -> ClockWords:
@@ -111,6 +142,9 @@ def stated_facts(text: str, words: FactWords) -> list[Fact]:
     for time in _times(tokens, words):
         if time.certain:
             facts.append(Fact("date", frozenset(_time_forms(time.times))))
+    for start, end, form in _lengths(tokens, words):
+        if end - start > _COUNTED:
+            facts.append(Fact("amount", frozenset([form])))
     for position, token in enumerate(tokens):
         if (moment := _moment(token)) is not None:
             facts.append(Fact("date", moment))
@@ -126,18 +160,31 @@ def stated_facts(text: str, words: FactWords) -> list[Fact]:
 
 
 def without_times(text: str, backing: set[str], words: FactWords) -> str:
-    """The text in plain lower case without the times, and their part of the day, that ``backing`` holds."""
+    """The text in plain lower case without the times and lengths of time that ``backing`` holds."""
     kept = _lowered(text)
     spans = list(_TOKEN.finditer(kept))
-    for time in reversed(_times([span.group() for span in spans], words)):
-        if _time_forms(time.times) & backing:
-            kept = kept[: spans[time.start].start()] + " " + kept[spans[time.end - 1].end() :]
+    tokens = [span.group() for span in spans]
+    held = [
+        (first.start, first.end)
+        for first, last in _ranges(tokens, words)
+        if _time_forms(first.times) & backing and _time_forms(last.times) & backing
+    ]
+    held += [(time.start, time.end) for time in _times(tokens, words) if _time_forms(time.times) & backing]
+    held += [(start, end) for start, end, form in _lengths(tokens, words) if form in backing]
+    for start, end in held:
+        first, last = spans[start].start(), spans[end - 1].end()
+        kept = kept[:first] + " " * (last - first) + kept[last:]
     return kept
 
 
 def stated_times(text: str, words: FactWords) -> set[str]:
     """The times of day that a text says or writes, as normal forms."""
     return {form for time in _times(_tokens(text), words) for form in _time_forms(time.times)}
+
+
+def stated_lengths(text: str, words: FactWords) -> set[str]:
+    """The lengths of time that a text says, as normal forms."""
+    return {form for _, _, form in _lengths(_tokens(text), words)}
 
 
 def spoken_together(text: str, words: FactWords) -> set[str]:
@@ -204,8 +251,8 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
             forms.add(_code(token))
             if (moment := _moment(token)) is not None:
                 forms |= moment
-            if token in words.weekdays:
-                forms.add(f"weekday {words.weekdays.index(token) % 7}")
+            if (weekday := _weekday(token, words)) is not None:
+                forms.add(f"weekday {weekday}")
             if token in words.months:
                 forms |= _month_forms(tokens, position, words)
         for found in _ISO_DATE.finditer(text):
@@ -216,6 +263,13 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
         forms |= _time_forms(times_in_digits(text))
         for time in _times(tokens, words):
             forms |= _time_forms(time.times)
+        for hours in (
+            tokens,
+            _tokens(_HOURS.sub(rf"\1 {words.clock_ranges[0]} \2", text)) if words.clock_ranges else [],
+        ):
+            for ends in _ranges(hours, words):
+                forms.update(*(_time_forms(end.times) for end in ends))
+        forms |= {form for _, _, form in _lengths(tokens, words)}
         for found in _NUMBER.finditer(text):
             *whole, cents = re.split("[.,]", found.group()[:_MAX_LENGTH])
             if whole and len(cents) <= 2:  # "49 euros and 90 cents", "one thousand two hundred and four euros ten"
@@ -341,8 +395,8 @@ def _time_forms(times: Iterable[str]) -> set[str]:
     return {f"time {time}" for time in times}
 
 
-def _times(tokens: Sequence[str], words: FactWords) -> list[SpokenTime]:
-    """The times among tokens, as positions of tokens."""
+def _in_digits(tokens: Sequence[str], words: FactWords) -> tuple[list[str], list[int], list[int]]:
+    """The tokens with their numbers in digits, and where each begins and ends among the tokens."""
     clock = words.clock_words
     written: list[str] = []
     starts: list[int] = []
@@ -359,10 +413,54 @@ def _times(tokens: Sequence[str], words: FactWords) -> list[SpokenTime]:
             starts.append(start)
             ends.append(end)
         position = end
+    return written, starts, ends
+
+
+def _times(tokens: Sequence[str], words: FactWords) -> list[SpokenTime]:
+    """The times among tokens, as positions of tokens."""
+    written, starts, ends = _in_digits(tokens, words)
     return [
         SpokenTime(starts[time.start], ends[time.end - 1], time.times, time.certain)
-        for time in clock.times(written)
+        for time in words.clock_words.times(written)
     ]
+
+
+def _ranges(tokens: Sequence[str], words: FactWords) -> list[tuple[SpokenTime, SpokenTime]]:
+    """Both ends of each stretch of time among tokens, as positions of tokens."""
+    written, starts, ends = _in_digits(tokens, words)
+    return [
+        (
+            SpokenTime(starts[first.start], ends[first.end - 1], first.times, False),
+            SpokenTime(starts[last.start], ends[last.end - 1], last.times, False),
+        )
+        for first, last in words.clock_words.ranges(written)
+    ]
+
+
+def _lengths(tokens: Sequence[str], words: FactWords) -> list[tuple[int, int, str]]:
+    """Start, end and normal form of each length of time: ``half an hour`` and ``30 minutes`` are the same."""
+    written, starts, ends = _in_digits(tokens, words)
+    found: list[tuple[int, int, str]] = []
+    position = 0
+    while position < len(written):
+        ahead = " ".join(written[position : position + _DURATION])
+        matches = [(match, minutes) for said, minutes in words.lengths if (match := said.match(ahead))]
+        if not matches:
+            position += 1
+            continue
+        match, minutes = max(matches, key=lambda found: len(found[0].group()))
+        count = float(match.groupdict().get("n") or 1)
+        end = position + len(match.group().split())
+        found.append((starts[position], ends[end - 1], f"minutes {count * minutes:g}"))
+        position = end
+    return found
+
+
+def _weekday(token: str, words: FactWords) -> int | None:
+    """The weekday, 0..6, that a slot names in full, in the plural or abbreviated ("Tuesdays", "Thurs", "mar")."""
+    name = token.removesuffix("s") if token not in words.weekdays else token
+    names = [day for day in words.weekdays if len(name) >= _ABBREVIATED and day.startswith(name)]
+    return words.weekdays.index(names[0]) if names else None
 
 
 def _month_forms(tokens: Sequence[str], position: int, words: FactWords) -> set[str]:

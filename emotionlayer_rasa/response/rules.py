@@ -37,6 +37,18 @@ REASONS: Mapping[str, str] = {
 """Machine-readable reasons for a rejection, and what they mean."""
 
 
+class Family(Settings):
+    """What slots of a kind vouch for, such as an appointment for "is booked".
+
+    Attributes:
+        slots: patterns of the slots' names, words apart.
+        says: patterns of what a reply that names the value of such a slot may say.
+    """
+
+    slots: tuple[str, ...]
+    says: tuple[str, ...]
+
+
 class CheckRules(Settings):
     """What ``languages/<language>/check.yml`` holds; lists are of patterns unless it says words.
 
@@ -64,6 +76,10 @@ class CheckRules(Settings):
         tone: group to patterns; :data:`emotionlayer_rasa.response.tone.UNFIT_TONES` says where a group is unfit.
         echoed: abuse that counts only where the caller used it first.
         synonyms: words of a status by line; a slot that says one backs the others of its line.
+        families: what slots of a kind vouch for, once the reply names their value.
+        self_reproach: what stands before abuse that callers say of themselves ("I feel so useless").
+        sorrow: callers' words of loss, tears or fear, which a validating reply must meet with one of ``comfort``.
+        comfort: words of empathy.
         pending: slot values that back nothing.
         injections: words by which a caller tells the assistant what to say.
         fillers: words that alone are no reply.
@@ -94,6 +110,10 @@ class CheckRules(Settings):
     tone: Mapping[str, tuple[str, ...]]
     echoed: tuple[str, ...]
     synonyms: tuple[tuple[str, ...], ...]
+    families: tuple[Family, ...]
+    self_reproach: tuple[str, ...]
+    sorrow: tuple[str, ...]
+    comfort: tuple[str, ...]
     pending: tuple[str, ...]
     injections: tuple[str, ...]
     fillers: tuple[str, ...]
@@ -155,6 +175,13 @@ class ReplyRules:
         self.injections = compiled("injections", rules.injections)
         self.impossible = compiled("impossible", rules.impossible)
         self.open_ends = compiled("open_ends", [f"(?:{end})$" for end in rules.open_ends])
+        self.self_reproach = compiled("self_reproach", [f"({pattern})$" for pattern in rules.self_reproach])
+        self.sorrow = compiled("sorrow", rules.sorrow)
+        self.comfort = compiled("comfort", rules.comfort)
+        self.families = [
+            (compiled("families.slots", family.slots), compiled("families.says", family.says))
+            for family in rules.families
+        ]
         self.synonyms = [frozenset(group) for group in rules.synonyms]
 
     def sentences(self, text: str) -> tuple[Sentence, ...]:

@@ -271,3 +271,148 @@ def test_the_templates_themselves_pass() -> None:
                 draft = draft_reply(name, strategy, facts, language, ["…"] * turn)
                 reasons = check_reply(draft.text, strategy, language, facts=draft.facts, draft=draft.text)
                 assert reasons == (), (draft.text, reasons)
+
+
+@pytest.mark.parametrize(
+    ("language", "caller", "kind", "unkind"),
+    [
+        ("en", "I feel so useless.", "Feeling useless hurts, and it passes by nobody.", "You are useless."),
+        ("en", "I'm such an idiot.", "One bad hour doesn't make you an idiot.", "You are an idiot."),
+        ("it", "Mi sento inutile.", "Sentirsi inutili fa male, la capisco.", "Lei è inutile."),
+        ("it", "Sono un'idiota.", "Un'ora storta non fa di lei un'idiota.", "Lei è un'idiota."),
+    ],
+)
+def test_what_callers_say_of_themselves_may_be_comforted(
+    language: str, caller: str, kind: str, unkind: str
+) -> None:
+    assert check_reply(kind, FEAR, language, caller=caller) == ()
+    assert set(check_reply(unkind, FEAR, language, caller=caller)) & {"abuse", "blame"}
+
+
+@pytest.mark.parametrize(
+    ("language", "reply"),
+    [
+        ("it", "Quel nodo allo stomaco è l'ansia di chi ci tiene."),
+        ("it", "E l'ansia di non farcela è più che normale."),
+        ("en", "You got on the wrong train, and I'm sorry you ended up on the wrong line."),
+        ("it", "Non do pareri legali."),
+        ("en", "I can't give legal advice."),
+    ],
+)
+def test_a_bodily_sign_or_a_disclaimer_is_no_advice(language: str, reply: str) -> None:
+    assert "advice" not in check_reply(reply, FEAR, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "reply"),
+    [("it", "Lei ha un disturbo d'ansia."), ("en", "You have an anxiety disorder."), ("it", "Soffre di ansia.")],
+)
+def test_a_diagnosis_is_advice(language: str, reply: str) -> None:
+    assert "advice" in check_reply(reply, FEAR, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "reply", "slots"),
+    [
+        ("en", "Shall I send it to lena@example.com?", {"email": "lena@example.com"}),
+        ("en", "The embassy can be reached on +39 06 4220.", {"phone": "+39 06 4220"}),
+    ],
+)
+def test_a_slot_s_value_may_be_written_as_it_is(language: str, reply: str, slots: dict[str, str]) -> None:
+    assert check_reply(reply, NEUTRAL, language, facts=slots) == ()
+    assert "markup" in check_reply(reply, NEUTRAL, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "reply"),
+    [
+        ("en", "'Its' and 'it's' are not the same: 'it's' is short for 'it is'."),
+        ("en", "You say 'grazie mille'."),
+        ("it", "Si dice 'thank you very much'."),
+        ("en", "You put so much into it, it must hurt."),
+        ("it", "Capisco quanto siano preziose quelle foto e quanto faccia male non averle."),
+    ],
+)
+def test_quoted_words_and_commas_are_read_as_such(language: str, reply: str) -> None:
+    assert check_reply(reply, FEAR, language) == ()
+
+
+def test_steps_of_an_instruction_may_share_words() -> None:
+    steps = "Take the mean of the squares and subtract the square of the mean."
+    assert check_reply(steps, "rapid_resolution", "en") == ()
+    circle = "The solution to the problem solves the problem with a solution."
+    assert "repetition" in check_reply(circle, "rapid_resolution", "en")
+
+
+@pytest.mark.parametrize(
+    ("language", "info", "blame"),
+    [
+        ("en", "The password is printed on the letter.", "It is written in the terms."),
+        ("it", "Il codice è scritto sul retro della carta.", "È scritto chiaramente nel contratto."),
+    ],
+)
+def test_where_something_is_printed_is_no_blame(language: str, info: str, blame: str) -> None:
+    assert check_reply(info, NEUTRAL, language) == ()
+    assert "blame" in check_reply(blame, NEUTRAL, language)
+
+
+@pytest.mark.parametrize(
+    ("reason", "language", "reply", "caller"),
+    [
+        ("advice", "it", "Ne prenda due insieme adesso.", "ho saltato la pastiglia"),
+        ("advice", "it", "Non c'è nessun rischio.", "ho saltato la pastiglia"),
+        ("advice", "en", "Don't worry, it's benign.", "they found a lump"),
+        ("advice", "en", "Take two together and rest.", "I missed my tablet"),
+        ("blame", "it", "Se lei avesse controllato i messaggi non saremmo a questo punto.", ""),
+        ("blame", "it", "Se lei sapesse leggere la tabella, non saremmo qui.", ""),
+        ("blame", "it", "La prossima volta stia più attento.", ""),
+        ("blame", "en", "Next time, a quick look would save us all the trouble.", ""),
+        ("blame", "en", "You should be ashamed.", ""),
+        ("dismissal", "en", "You really have to move on.", ""),
+        ("dismissal", "en", "You will have to cope.", ""),
+        ("dismissal", "en", "That is hardly a disaster.", ""),
+        ("promise", "it", "Ha uno sconto sulla prossima bolletta.", ""),
+        ("abuse", "it", "La gallina isterica è allo sportello.", "è una gallina isterica"),
+        ("abuse", "en", "You are dealing with rats, then.", "you rats"),
+        ("perspective", "it", "Siete stati pessimi.", ""),
+    ],
+)
+def test_faults_by_mechanism(reason: str, language: str, reply: str, caller: str) -> None:
+    assert reason in check_reply(reply, "direct_efficiency", language, caller=caller)
+
+
+@pytest.mark.parametrize(
+    ("language", "strategy", "reply", "caller"),
+    [
+        ("en", "empathic_validation", "Still shaking is nothing to be ashamed of, I'm sorry.", ""),
+        ("en", "positive_mirroring", "Every one of those days was your own doing!", ""),
+        ("en", "positive_mirroring", "Next time will feel even easier, well done!", ""),
+        ("en", "direct_efficiency", "It helps to look at one line at a time.", ""),
+        ("en", "direct_efficiency", "The reference is written on the email.", ""),
+        ("en", "active_deescalation", "That is why I want to look at this properly.", ""),
+        ("en", "active_deescalation", "You can wait in the lounge if that is easier.", ""),
+        ("en", "direct_efficiency", "I'd be glad to help. Which order is it about?", ""),
+        ("en", "direct_efficiency", "Once that arrives, the file can move on.", ""),
+        ("en", "active_deescalation", "An error message is hardly the help you want, I'm sorry.", ""),
+        ("en", "assertive_neutrality", "There's no such discount on your account.", "give me a discount"),
+        ("en", "active_deescalation", "I'm sorry. I'm flagging the rats.", "there are rats by the bins!"),
+        ("en", "empathic_validation", "Being told by text is cruel; that is a cold way to hear it.", ""),
+        ("it", "positive_mirroring", "Vi siete divertiti, si sente!", ""),
+        ("it", "rapid_resolution", "Apra le finestre ed esca. Siete tutti fuori?", ""),
+        ("it", "positive_mirroring", "Bravissima, è un bel passo avanti! Me la legge?", ""),
+        ("it", "active_deescalation", "Andava detto prima, mi dispiace.", ""),
+        ("it", "positive_mirroring", "La prossima volta sarà ancora più facile, complimenti!", ""),
+        ("it", "direct_efficiency", "Torni quando vuole.", ""),
+        ("it", "direct_efficiency", "Il codice è scritto nella mail.", ""),
+    ],
+)
+def test_neighbours_of_faults_pass(language: str, strategy: str, reply: str, caller: str) -> None:
+    assert check_reply(reply, strategy, language, caller=caller) == ()
+
+
+def test_an_address_is_of_no_language() -> None:
+    facts = {"upload_email": "tesi@example.it"}
+    reply = "La mandi ora a tesi@example.it. Poi salvi la ricevuta."
+    assert check_reply(reply, "rapid_resolution", "it", facts=facts) == ()
+    english = "Send it to tesi@example.it right now."
+    assert "wrong_language" in check_reply(english, "rapid_resolution", "it", facts=facts)

@@ -64,3 +64,73 @@ def test_numbers_that_are_no_time_are_left_alone() -> None:
 def test_wrong_words_name_the_key(clock: dict[str, str], day_parts: dict[str, str], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         ClockWords(clock, ["at"], {}, day_parts)
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "hours"),
+    [
+        ("en", "from nine in the morning to six in the evening", "9 to 18"),
+        ("en", "from nine to six", "9-18"),
+        ("en", "one to five in the afternoon", "1 pm to 5 pm"),
+        ("en", "between eight and noon", "8 am to noon"),
+        ("it", "dalle nove alle sei di sera", "9-18"),
+        ("it", "dalle due alle quattro", "14-16"),
+    ],
+)
+def test_a_stretch_of_time_is_that_of_a_slot_and_no_other(language: str, said: str, hours: str) -> None:
+    reply = f"We are open {said}." if language == "en" else f"Siamo aperti {said}."
+    assert check_reply(reply, "direct_efficiency", language, facts={"opening_hours": hours}) == ()
+    other = check_reply(reply, "direct_efficiency", language, facts={"opening_hours": "7-19"})
+    assert "unbacked_fact" in other
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "eta"),
+    [
+        ("en", "half an hour", "30 minutes"),
+        ("en", "a quarter of an hour", "15 minutes"),
+        ("en", "an hour and a half", "90 minutes"),
+        ("en", "two hours", "120 minutes"),
+        ("en", "sixty minutes", "1 hour"),
+        ("it", "mezz'ora", "30 minuti"),
+        ("it", "un quarto d'ora", "15 minuti"),
+        ("it", "un'ora e mezza", "90 minuti"),
+        ("it", "due ore", "120 minuti"),
+    ],
+)
+def test_a_length_of_time_is_that_of_a_slot_and_no_other(language: str, said: str, eta: str) -> None:
+    reply = f"It arrives in about {said}." if language == "en" else f"Arriva fra circa {said}."
+    assert check_reply(reply, "rapid_resolution", language, facts={"eta": eta}) == ()
+    other = check_reply(reply, "rapid_resolution", language, facts={"eta": "20 minutes 20 minuti"})
+    assert "unbacked_fact" in other
+
+
+def test_a_length_of_time_that_is_no_expression_names_the_key() -> None:
+    words = check_rules("en").rules.fact_words
+    with pytest.raises(ConfigurationError, match="durations"):
+        type(words)(**{**words.dict(), "durations": {"(<n>": 1}})
+
+
+@pytest.mark.parametrize(
+    ("language", "reply", "hours"),
+    [
+        ("it", "Apre dal martedì alla domenica, dalle 10 alle 18.", "mar-dom 10-18"),
+        ("en", "It is open Monday to Saturday, nine to six.", "Mon–Sat 9–18"),
+        ("en", "It is open eight to six, and closed on Tuesday.", "8 to 18, closed Tuesdays"),
+    ],
+)
+def test_a_slot_may_abbreviate_a_weekday(language: str, reply: str, hours: str) -> None:
+    assert check_reply(reply, "direct_efficiency", language, facts={"opening_hours": hours}) == ()
+    other = reply.replace("martedì", "lunedì").replace("Monday", "Friday").replace("Tuesday", "Thursday")
+    assert "unbacked_fact" in check_reply(other, "direct_efficiency", language, facts={"opening_hours": hours})
+
+
+def test_minutes_follow_noon_and_are_abbreviated() -> None:
+    noon = {"appointment": "martedì 3 alle 12:40"}
+    reply = "L'appuntamento è martedì 3 a mezzogiorno e quaranta."
+    assert check_reply(reply, "direct_efficiency", "it", facts=noon) == ()
+    late = reply.replace("quaranta", "cinquanta")
+    assert check_reply(late, "direct_efficiency", "it", facts=noon) == ("unbacked_fact",)
+    wait = "The crew expects to be there in about thirty-five minutes."
+    assert check_reply(wait, "direct_efficiency", "en", facts={"eta": "35 min"}) == ()
+    assert "unbacked_fact" in check_reply(wait, "direct_efficiency", "en", facts={"eta": "25 min"})

@@ -10,7 +10,7 @@ import pytest
 from emotionlayer_rasa.response import check_reply
 
 DATA = Path(__file__).parents[1] / "data"
-SOURCES = ("first", "second", "subtle", "specification", "blind_a", "blind_b")
+SOURCES = ("first", "second", "subtle", "specification", "blind_a", "blind_b", "testers_c", "testers_d")
 
 
 @cache
