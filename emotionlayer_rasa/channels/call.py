@@ -211,6 +211,8 @@ class LiveOutput(VoiceOutput):
         """Take one message."""
         if call := self._calls.call_of(recipient_id):
             call.receive(message, self._reply if self._reply and self._reply.call is call else None)
+            if call.speaker:  # Rasa goes on to predict then, and nothing is sent meanwhile
+                await call.speaker.begun()
             return
         log.warning(
             "voice.message.no_call",

@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 _AHEAD_S = 5.0
 """Speech that is sent before it is heard, seconds: more is made for nothing when the caller interrupts."""
 
+_FIRST_SOUND_S = 0.3
+"""The longest wait for the first sound of a message, seconds: espeak-ng takes some 20 ms."""
+
 
 @dataclass(frozen=True)
 class SpeechFormat:
@@ -121,6 +124,8 @@ class Speaker:
         self._heard_at = 0.0
         """When the last of what was sent will have been heard."""
         self._worker: asyncio.Task[None] | None = None
+        self._sounds = asyncio.Event()
+        """A piece of what was said last is sent, or there is none."""
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
@@ -141,6 +146,7 @@ class Speaker:
         self._count += 1
         self._replies.append(_Reply(self._count, text, style))
         if self._worker is None:
+            self._sounds.clear()
             self._worker = asyncio.create_task(self._speak_on())
 
     def interrupt(self) -> Interruption | None:
@@ -154,6 +160,7 @@ class Speaker:
             self._worker = None
         heard_s = sum(reply.seconds for reply in self._replies) - max(0.0, self._heard_at - self._now())
         self._heard_at = 0.0
+        self._sounds.set()
         replies, self._replies, self._begun = self._replies, [], 0
         return _interruption(replies, heard_s)
 
@@ -168,6 +175,13 @@ class Speaker:
             elif reply.id > id:
                 left += reply.seconds
         self._heard_at = self._now() + left
+
+    async def begun(self) -> None:
+        """Wait until the first sound is sent, for a short while at most."""
+        if self._worker:
+            sounds = asyncio.create_task(self._sounds.wait())
+            await asyncio.wait({sounds}, timeout=_FIRST_SOUND_S)
+            sounds.cancel()
 
     async def sent(self) -> None:
         """Wait until everything is sent."""
@@ -192,6 +206,7 @@ class Speaker:
                 log.error("voice.speech.failed", error=type(error).__name__)
             self._line.spoken(reply.id, reply.seconds)
         self._worker = None
+        self._sounds.set()
 
     async def _speak(self, reply: _Reply) -> None:
         stream = self._synthesizer.synthesize(
@@ -210,6 +225,7 @@ class Speaker:
                 self._line.speak(
                     SpeechPiece(reply.id, part, chunk.text, self._format.encoding, rate, chunk.duration_s, audio)
                 )
+                self._sounds.set()
                 await asyncio.sleep(max(0.0, self._heard_at - self._now() - _AHEAD_S))
 
     def _encoded(self, chunk: SpeechChunk) -> tuple[int, bytes]:

@@ -176,3 +176,41 @@ async def test_little_is_sent_ahead_and_nothing_after_an_interruption() -> None:
     await asyncio.sleep(0.1)
     assert len(line.pieces) == 2
     assert line.ended == []
+
+
+async def test_one_can_wait_for_the_first_sound() -> None:
+    line, clock = Line(), Clock()
+    speaking, _ = speaker(line, clock)
+    await speaking.begun()  # nothing is to be said
+    speaking.say("One. Two.", {})
+    assert not line.pieces
+    await speaking.begun()
+    assert line.pieces
+    await speaking.sent()
+    speaking.say("This will fail.", {})
+    await speaking.begun()
+    assert line.errors == ["speech_failed"]
+    speaking.say("Nobody waits for what is interrupted.", {})
+    waiting = asyncio.create_task(speaking.begun())
+    await asyncio.sleep(0)
+    speaking.interrupt()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_one_does_not_wait_long_for_a_slow_voice() -> None:
+    line = Line()
+    speaking, voice = speaker(line, Clock())
+    unlocked = asyncio.Event()
+    tone = voice.speak
+
+    async def speak(sentence: str, style: SpeechStyle) -> tuple[np.ndarray, int]:
+        await unlocked.wait()
+        return await tone(sentence, style)
+
+    voice.speak = speak  # type: ignore[method-assign]
+    speaking.say("Hello.", {})
+    await speaking.begun()
+    assert not line.pieces
+    unlocked.set()
+    await speaking.sent()
+    assert line.pieces
