@@ -189,7 +189,7 @@ async def test_one_can_wait_for_the_first_sound() -> None:
     await speaking.sent()
     speaking.say("This will fail.", {})
     await speaking.begun()
-    assert line.errors == ["speech_failed"]
+    assert line.errors == ["speech"]
     speaking.say("Nobody waits for what is interrupted.", {})
     waiting = asyncio.create_task(speaking.begun())
     await asyncio.sleep(0)
