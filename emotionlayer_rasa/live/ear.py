@@ -1,0 +1,220 @@
+"""The part of a live session that runs in threads: sound in, moments of the call out.
+
+Plain code, one call at a time: it knows neither the event loop nor consent.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable, Sequence
+
+import numpy as np
+
+from emotionlayer_rasa.audio import SAMPLE_RATE, Endpointer, StreamDecoder, Waveform
+from emotionlayer_rasa.audio.endpointing import Boundary, Ended, Paused, Resumed, Started
+from emotionlayer_rasa.live.events import Partial
+from emotionlayer_rasa.live.settings import LiveSettings
+from emotionlayer_rasa.transcription import Transcriber, TranscriptionStream
+from emotionlayer_rasa.utterance import Transcript
+
+_TRANSCRIBED_AT_ONCE = SAMPLE_RATE // 5
+"""Samples: a decoder asked more often for its partial text spends its time on that."""
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """The last seconds of an utterance that is going on.
+
+    Attributes:
+        waveform: at most ``interim_window_s`` of it.
+        at_s: where the waveform ends, seconds from the start of the stream.
+    """
+
+    waveform: Waveform
+    at_s: float
+
+
+@dataclass(frozen=True)
+class Silent:
+    """The whole utterance, if nothing follows."""
+
+    waveform: Waveform
+
+
+@dataclass(frozen=True)
+class Over:
+    """An utterance that is over.
+
+    Attributes:
+        waveform: all of it.
+        transcript: what was recognised, ghost words included.
+        start: where it begins, samples of 16 kHz from the start of the stream.
+        ended: where and why it ends.
+        decode_ms: decoding and endpointing since the utterance before, milliseconds.
+        transcription_ms: transcribing it, milliseconds.
+        known: ``time.perf_counter()`` when it was clear that it is over.
+    """
+
+    waveform: Waveform
+    transcript: Transcript
+    start: int
+    ended: Ended
+    decode_ms: float
+    transcription_ms: float
+    known: float
+
+
+Moment = Started | Resumed | Partial | Glimpse | Silent | Over
+"""What an :class:`Ear` notices, in the order in which it happens."""
+
+
+class Ear:
+    """What a session does in threads, one call at a time: decode, find utterances, transcribe.
+
+    Args:
+        transcriber: gives the transcriber; called in the thread, since it may load a model.
+        settings: when utterances begin and end, and how often there is a :class:`Glimpse` of one.
+        decoder: of the stream's raw samples.
+        grammar: phrases to listen for, where the engine can; None hears everything.
+    """
+
+    def __init__(
+        self,
+        transcriber: Callable[[], Transcriber],
+        settings: LiveSettings,
+        decoder: StreamDecoder,
+        grammar: Sequence[str] | None,
+    ) -> None:
+        self.decoder = decoder
+        self._grammar = grammar
+        self._transcriber = transcriber
+        self._settings = settings
+        self._sound = _Sound()
+        self._endpointer: Endpointer | None = None
+        self._stream: TranscriptionStream | None = None
+        self._start = self._transcribed = self._next_glimpse = 0
+        self._holding = False
+        """The caller is silent: what comes is transcribed only if the utterance goes on."""
+        self._text = ""
+        self._decode_ms = self._transcription_ms = 0.0
+
+    def hear(self, data: bytes, last: bool) -> list[Moment]:
+        """Take in the next sound.
+
+        Args:
+            data: raw samples in the decoder's encoding, any number of bytes.
+            last: nothing follows; an utterance that is going on ends.
+
+        Raises:
+            ModelError, MissingExtraError: a model cannot be had.
+        """
+        if self._endpointer is None:  # here, since it may load a model
+            self._endpointer = Endpointer(self._settings.endpointing)
+        began = time.perf_counter()
+        samples = self.decoder.feed(data)
+        if last:
+            samples = np.concatenate([samples, self.decoder.finish()])
+        self._sound.append(samples)
+        boundaries = self._endpointer.feed(samples)
+        if last:
+            boundaries += self._endpointer.finish()
+        self._decode_ms += 1000 * (time.perf_counter() - began)
+        moments: list[Moment] = []
+        for boundary in boundaries:
+            moments += self._pass(boundary)
+        if not self._holding:
+            moments += self._transcribe(self._endpointer.heard, _TRANSCRIBED_AT_ONCE)
+        self._sound.keep_from(self._endpointer.needed_from)
+        return moments
+
+    def reset(self) -> tuple[float, float] | None:
+        """Forget the utterance; where it began and how far it was heard, seconds, where there was one."""
+        if self._endpointer is None:
+            return None
+        self._endpointer.reset()
+        self._sound.keep_from(self._endpointer.needed_from)
+        if self._stream is None:
+            return None
+        self.close()
+        return self._start / SAMPLE_RATE, self._endpointer.heard / SAMPLE_RATE
+
+    def close(self) -> None:
+        """Give the recogniser's memory back."""
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+
+    def _pass(self, boundary: Boundary) -> list[Moment]:
+        if isinstance(boundary, Started):
+            self._stream = self._transcriber().stream(self._grammar)
+            self._start = self._transcribed = boundary.sample
+            self._next_glimpse = self._start + int(self._settings.interim_every_s * SAMPLE_RATE)
+            self._holding, self._text, self._transcription_ms = False, "", 0.0
+            return [boundary]
+        if isinstance(boundary, Resumed):
+            self._holding = False
+            return [boundary]
+        moments = self._transcribe(boundary.sample)
+        waveform = Waveform(self._sound.between(self._start, boundary.sample))
+        assert self._stream is not None
+        began = time.perf_counter()
+        if isinstance(boundary, Paused):
+            self._holding = True
+            self._stream.settle()
+            self._transcription_ms += 1000 * (time.perf_counter() - began)
+            return [*moments, Silent(waveform)]
+        transcript = self._stream.finish()
+        self._stream = None
+        self._transcription_ms += 1000 * (time.perf_counter() - began)
+        over = Over(waveform, transcript, self._start, boundary, self._decode_ms, self._transcription_ms, began)
+        self._decode_ms = 0.0
+        return [*moments, over]
+
+    def _transcribe(self, until: int, at_least: int = 1) -> list[Moment]:
+        if self._stream is None or until - self._transcribed < at_least:
+            return []
+        began = time.perf_counter()
+        text = self._stream.accept(self._sound.between(self._transcribed, until))
+        self._transcribed = until
+        self._transcription_ms += 1000 * (time.perf_counter() - began)
+        moments: list[Moment] = []
+        if text and text != self._text:
+            self._text = text
+            moments.append(Partial(text))
+        if self._settings.interim_every_s and until >= self._next_glimpse:
+            self._next_glimpse = until + int(self._settings.interim_every_s * SAMPLE_RATE)
+            window = int(self._settings.interim_window_s * SAMPLE_RATE)
+            seen = Waveform(self._sound.between(max(self._start, until - window), until))
+            moments.append(Glimpse(seen, until / SAMPLE_RATE))
+        return moments
+
+
+class _Sound:
+    """The sound that is still needed, by its place in the stream."""
+
+    def __init__(self) -> None:
+        self._samples = np.empty(4 * SAMPLE_RATE, np.float32)
+        self._first = self._end = 0
+
+    def append(self, samples: np.ndarray) -> None:
+        count = self._end - self._first
+        if count + len(samples) > len(self._samples):
+            larger = np.empty(2 * (count + len(samples)), np.float32)
+            larger[:count] = self._samples[:count]
+            self._samples = larger
+        self._samples[count : count + len(samples)] = samples
+        self._end += len(samples)
+
+    def between(self, start: int, end: int) -> np.ndarray:
+        """A copy of the samples from ``start`` to ``end``."""
+        return self._samples[start - self._first : end - self._first].copy()
+
+    def keep_from(self, start: int) -> None:
+        """Sound before ``start`` is not needed any more."""
+        unneeded = start - self._first
+        if unneeded > len(self._samples) // 2:  # moving sound costs: not for every frame
+            kept = self._samples[unneeded : self._end - self._first].copy()
+            self._samples = np.empty(max(4 * SAMPLE_RATE, 2 * len(kept)), np.float32)
+            self._samples[: len(kept)] = kept
+            self._first = start

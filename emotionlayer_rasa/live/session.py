@@ -1,0 +1,336 @@
+"""The part of a live session that runs on the event loop: sound in, events out, the models asked in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any, Awaitable, Callable, Protocol, Sequence, TypeVar
+
+import numpy as np
+import structlog
+
+from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding, StreamDecoder, Waveform
+from emotionlayer_rasa.audio.endpointing import Resumed, Started
+from emotionlayer_rasa.errors import BusyError, EmotionLayerError
+from emotionlayer_rasa.live.ear import Ear, Glimpse, Moment, Over, Silent
+from emotionlayer_rasa.live.events import Discarded, Final, Interim, LiveEvent, Partial, SpeechStarted
+from emotionlayer_rasa.live.joining import join, pool
+from emotionlayer_rasa.live.settings import LiveSettings
+from emotionlayer_rasa.transcription import Transcriber, without_ghost_words
+from emotionlayer_rasa.utterance import EmotionReading, Prosody, TextReading, Transcript
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+Consent = bool | Callable[[], bool | Awaitable[bool]]
+"""Whether emotion may be analysed: for all utterances, or asked (and awaited) for each."""
+
+_FRAME_S = 0.03
+_LONGEST_JOB_S = 1.0
+"""Sound taken in by one job at most, so that one call that has fallen behind does not hold up the others."""
+_WORDLESS_SPEECH_S = 0.5
+_MAX_EVENTS = 1000
+
+
+class Ears(Protocol):
+    """What a session needs of a :class:`~emotionlayer_rasa.listener.Listener`."""
+
+    @property
+    def transcriber(self) -> Transcriber:
+        """The loaded transcriber."""
+
+    @property
+    def threshold(self) -> float:
+        """Confidence below which an emotion of the voice is ``unknown``."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether every worker has something to do: what can be left out is."""
+
+    def read_voice(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
+        """Emotion and prosody of a voice, and the milliseconds it took."""
+
+    def read_words(self, said: Transcript, wanted: bool) -> tuple[TextReading | None, float]:
+        """What the words say, and the milliseconds it took."""
+
+    async def run(self, function: Callable[..., T], *args: object) -> T:
+        """Call in a thread for whole utterances."""
+
+    async def run_stream(self, function: Callable[..., T], *args: object) -> T:
+        """Call in a thread for short work on streams."""
+
+
+class LiveSession:
+    """One caller's stream: sound in with :meth:`feed`, events out with ``async for``.
+
+    Made by :meth:`Listener.live`, in a running event loop; used from that loop only. For each utterance come, in
+    this order, :class:`SpeechStarted`; any number of :class:`Partial` and :class:`Interim`; :class:`Final` or
+    :class:`Discarded`. The loop over the events ends after :meth:`eof` and :meth:`close`. It raises what made
+    hearing impossible (:class:`ModelError`, :class:`MissingExtraError`); the session is over then.
+    """
+
+    def __init__(
+        self,
+        ears: Ears,
+        settings: LiveSettings,
+        encoding: RawEncoding,
+        sample_rate: int,
+        emotion: Consent,
+        on_close: Callable[[], None],
+        grammar: Sequence[str] | None = None,
+    ) -> None:
+        self._ears = ears
+        self._settings = settings
+        self._ear = Ear(lambda: ears.transcriber, settings, StreamDecoder(encoding, sample_rate), grammar)
+        self._bytes_per_second = self._ear.decoder.bytes_per_second
+        self._consent = emotion
+        self._on_close: Callable[[], None] | None = on_close
+        self._pending = bytearray()
+        self._hearing_s = 0.0
+        """Seconds of sound in the job that is being done."""
+        self._eof = self._reset = False
+        self._wake = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._asked = False
+        """Somebody waits for the next event."""
+        self._events: asyncio.Queue[LiveEvent | Exception | None] = asyncio.Queue()
+        self._failure: Exception | None = None
+        self._job: asyncio.Future[Any] | None = None
+        self._turn = _Turn()
+        self._monologue: list[tuple[float, EmotionReading]] = []
+        self._interim: asyncio.Task[None] | None = None
+        self._task = asyncio.create_task(self._hear_on())
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds of sound that came in and were not heard yet."""
+        return len(self._pending) / self._bytes_per_second + self._hearing_s
+
+    def feed(self, data: bytes) -> None:
+        """Take the next sound; never waits.
+
+        Args:
+            data: raw samples in the session's encoding, any number of bytes: half a sample at the end waits for
+                the other half.
+
+        Raises:
+            BusyError: too much sound waits to be heard (``max_behind_s``), or too many events to be taken. The
+                data is not taken.
+            ModelError, MissingExtraError: the session ended with that.
+            RuntimeError: the session is closed, or :meth:`eof` was called.
+        """
+        if self._failure:
+            raise self._failure
+        if self._eof or self._on_close is None:
+            raise RuntimeError("This session takes no more sound: it was ended or closed.")
+        if self.behind_s > self._settings.max_behind_s or self._events.qsize() > _MAX_EVENTS:
+            raise BusyError(
+                f"This call is heard {self.behind_s:.1f} s late. Send sound no faster than it is spoken, "
+                "end other calls, or raise 'max_behind_s'."
+            )
+        self._pending += data
+        self._wake.set()
+
+    async def caught_up(self) -> None:
+        """Wait until the sound that was fed is heard and its events are taken and dealt with.
+
+        That is, until whoever loops over the events waits for the next one, or the session is over.
+        """
+        least = _FRAME_S * self._bytes_per_second
+        while self._on_close and (
+            self._hearing_s or len(self._pending) >= least or self._events.qsize() or not self._asked
+        ):
+            self._progress.clear()
+            await self._progress.wait()
+
+    def eof(self) -> None:
+        """The stream is over: an utterance that is going on ends, and the loop over the events after it."""
+        self._eof = True
+        self._wake.set()
+
+    def reset(self) -> None:
+        """Forget the sound that waits and the utterance that is going on (it is told as :class:`Discarded`)."""
+        self._pending.clear()
+        self._reset = True
+        self._wake.set()
+
+    async def close(self) -> None:
+        """End now: nothing more is heard or told, and the recogniser's memory is given back."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._job:
+            await asyncio.wait({self._job})  # a thread cannot be stopped
+        self._release()
+
+    async def __aenter__(self) -> LiveSession:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> LiveSession:
+        return self
+
+    async def __anext__(self) -> LiveEvent:
+        self._asked = True
+        self._progress.set()
+        try:
+            event = await self._events.get()
+        finally:
+            self._asked = False
+        if event is None:
+            self._events.put_nowait(None)  # for whoever asks again
+            raise StopAsyncIteration
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    async def _hear_on(self) -> None:
+        try:
+            while not self._eof or self._pending or self._reset:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._reset:
+                    self._reset = False
+                    await self._forget()
+                least = 1 if self._eof else int(_FRAME_S * self._bytes_per_second)
+                while not self._reset and len(self._pending) >= least:
+                    await self._hear_next()
+            await self._hear_next(last=True)
+        except Exception as error:
+            if not isinstance(error, EmotionLayerError):
+                log.error("live.failed", error=type(error).__name__)
+            self._failure = error
+            self._events.put_nowait(error)
+        self._release()
+
+    def _release(self) -> None:
+        """Give the memory back and the place to another session; tell no more."""
+        if self._on_close is None:
+            return
+        self._ear.close()
+        self._drop_early()
+        if self._interim:
+            self._interim.cancel()
+        self._pending.clear()
+        self._events.put_nowait(None)
+        on_close, self._on_close = self._on_close, None
+        self._progress.set()
+        on_close()
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        self._job = asyncio.ensure_future(self._ears.run_stream(function, *args))
+        return await asyncio.shield(self._job)
+
+    async def _hear_next(self, last: bool = False) -> None:
+        size = int(_LONGEST_JOB_S * self._bytes_per_second)
+        data = bytes(self._pending[:size])
+        del self._pending[:size]
+        self._hearing_s = len(data) / self._bytes_per_second
+        for moment in await self._in_thread(self._ear.hear, data, last):
+            await self._tell(moment)
+        self._hearing_s = 0.0
+        self._progress.set()
+
+    async def _forget(self) -> None:
+        open_since = await self._in_thread(self._ear.reset)
+        self._drop_early()
+        self._monologue.clear()
+        if open_since is not None:
+            self._turn = _Turn()
+            self._events.put_nowait(Discarded("reset", *open_since))
+
+    async def _tell(self, moment: Moment) -> None:
+        turn = self._turn
+        if isinstance(moment, Partial):
+            self._events.put_nowait(moment)
+        elif isinstance(moment, Started):
+            self._turn = _Turn()
+            self._events.put_nowait(SpeechStarted(moment.onset / SAMPLE_RATE, moment.continues))
+            if not moment.continues:
+                self._monologue.clear()
+            self._turn.allowed = await self._may_analyse()
+        elif isinstance(moment, Glimpse):
+            if turn.allowed and not self._ears.busy and (self._interim is None or self._interim.done()):
+                self._interim = asyncio.create_task(self._glimpse(turn, moment))
+        elif isinstance(moment, Silent):
+            if turn.allowed:
+                turn.early = asyncio.ensure_future(self._ears.run(self._ears.read_voice, moment.waveform, True))
+        elif isinstance(moment, Resumed):
+            self._drop_early()
+        else:
+            event = await self._judge(turn, moment)
+            self._drop_early()
+            self._turn = _Turn()  # an interim reading that comes late has no place any more
+            self._events.put_nowait(event)
+
+    def _drop_early(self) -> None:
+        if self._turn.early:
+            self._turn.early.cancel()
+            self._turn.early = None
+
+    async def _may_analyse(self) -> bool:
+        try:
+            answer = self._consent() if callable(self._consent) else self._consent
+            return bool(await answer if inspect.isawaitable(answer) else answer)
+        except Exception as error:  # who cannot be asked has not agreed
+            log.error("live.consent.failed", error=type(error).__name__)
+            return False
+
+    async def _glimpse(self, turn: _Turn, glimpse: Glimpse) -> None:
+        emotion, prosody, _ = await self._ears.run(self._ears.read_voice, glimpse.waveform, True)
+        if turn is self._turn:
+            self._events.put_nowait(Interim(emotion, prosody, glimpse.at_s))
+
+    async def _judge(self, turn: _Turn, over: Over) -> Final | Discarded:
+        """The utterance that is over, or why it is none."""
+        start_s, end_s = over.start / SAMPLE_RATE, over.ended.sample / SAMPLE_RATE
+        speech = [(a / SAMPLE_RATE - start_s, b / SAMPLE_RATE - start_s) for a, b in over.ended.speech]
+        speech_s = sum(b - a for a, b in speech)
+        if 1000 * speech_s < self._settings.endpointing.min_speech_ms:
+            return Discarded("too_short", start_s, end_s)
+        said = without_ghost_words(over.transcript, speech)
+        if over.transcript.words and not said.words:
+            return Discarded("ghost_words", start_s, end_s)
+        # Asked again: the caller may have objected in the utterance before, which was not understood yet.
+        allowed = turn.allowed and await self._may_analyse()
+        if not said.words and (not allowed or speech_s < _WORDLESS_SPEECH_S):
+            return Discarded("noise", start_s, end_s)
+        (voice, prosody, emotion_ms), (words, text_ms) = await asyncio.gather(
+            turn.early
+            if turn.early and allowed
+            else self._ears.run(self._ears.read_voice, over.waveform, allowed),
+            self._ears.run(self._ears.read_words, said, allowed),
+        )
+        if not said.words and not voice.scores:
+            return Discarded("noise", start_s, end_s)
+        if allowed:
+            weight = float(np.std(over.waveform.samples)) * over.waveform.duration_s
+            self._monologue.append((weight, voice))
+            if len(self._monologue) > 1 and any(reading.scores for _, reading in self._monologue):
+                voice = pool(self._monologue, self._ears.threshold)
+        timings = {"decode": over.decode_ms, "transcription": over.transcription_ms, "text": text_ms}
+        utterance = join(
+            said,
+            voice,
+            words,
+            prosody,
+            over.waveform.duration_s,
+            {**timings, "emotion": emotion_ms},
+            over.known,
+        )
+        return Final(utterance, start_s, end_s, over.ended.reason)
+
+
+class _Turn:
+    """What the event loop knows of the utterance that is going on.
+
+    Attributes:
+        allowed: emotion may be analysed.
+        early: the reading of the voice, begun when the caller fell silent.
+    """
+
+    def __init__(self) -> None:
+        self.allowed = False
+        self.early: asyncio.Future[tuple[EmotionReading, Prosody | None, float]] | None = None
