@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Sequence
 
 import numpy as np
+from scipy.fft import irfft, rfft
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
@@ -53,7 +54,8 @@ PAUSE_S = 0.2
 """Shortest silence within speech that is counted as a pause."""
 
 _WINDOW = int(0.040 * SAMPLE_RATE)
-_FFT = 2048
+_FFT = 1024
+"""Enough for lags of up to half a window of 40 ms, which is more than the longest pitch period."""
 
 
 MODEL_FEATURES = (
@@ -181,9 +183,9 @@ def _autocorrelation_at(windows: np.ndarray, periods: np.ndarray) -> np.ndarray:
     """
     hann = np.hanning(windows.shape[1])
     shaped = (windows - windows.mean(axis=1, keepdims=True)) * hann
-    power = np.abs(np.fft.rfft(shaped, _FFT, axis=1)) ** 2
-    correlation = np.fft.irfft(power, axis=1)
-    reference = np.fft.irfft(np.abs(np.fft.rfft(hann, _FFT)) ** 2)
+    spectrum = rfft(shaped, _FFT, axis=1)
+    correlation = irfft(spectrum.real**2 + spectrum.imag**2, axis=1)
+    reference = irfft(np.abs(rfft(hann, _FFT)) ** 2)
     lags = np.clip(np.rint(periods).astype(int)[:, None] + np.arange(-1, 2), 1, windows.shape[1] // 2)
     found = np.take_along_axis(correlation, lags, axis=1) / reference[lags]
     zero = correlation[:, :1] / reference[0]
@@ -254,7 +256,7 @@ def _period_peaks(
             before, at, after = sign * samples[position - 1 : position + 2]
             bend = before - 2 * at + after
             shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
-            shift = float(np.clip(shift, -0.5, 0.5))
+            shift = min(max(float(shift), -0.5), 0.5)
             height = at - 0.25 * (before - after) * shift
             if height > 0:
                 times.append(position + shift)
