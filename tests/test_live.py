@@ -435,8 +435,9 @@ def test_a_monologue_has_one_emotion(recognizer: CountingRecognizer) -> None:
 
 def test_pooling_pieces_is_what_the_recogniser_does_with_its_windows() -> None:
     recognizer = OnnxRecognizer()
-    # Halves would lose the silence at the cut, and with it the comparison its meaning.
-    recognizer.description = recognizer.description.copy(update={"without_silence": False})
+    # What the recogniser does to the whole, and not to its windows, would take its meaning from the comparison.
+    plain = {"without_silence": False, "second_hearing": None, "temperature": 1.0}
+    recognizer.description = recognizer.description.copy(update=plain)
     waveform = Waveform(np.concatenate([load_audio(path).samples for path in RAVDESS[:5]])[: 18 * SAMPLE_RATE])
     prosody = measure_prosody(waveform)
     halves = [Waveform(piece) for piece in np.array_split(waveform.samples, 2)]
@@ -580,11 +581,11 @@ def test_a_model_that_cannot_be_had_ends_the_session(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_call(listener: Listener, recognizer: CountingRecognizer) -> None:
     import tracemalloc
 
-    async def call() -> tuple[int, int]:
+    async def call() -> list[int]:
         async with listener.live(emotion=False) as session:
             measured = []
             tracemalloc.start()
-            for _ in range(2):
+            for _ in range(3):
                 for _ in range(5):
                     session.feed(pcm(SPEECH, silence(1)))
                     while not isinstance(await anext(session), Final):
@@ -596,10 +597,10 @@ def test_memory_does_not_grow_with_the_call(listener: Listener, recognizer: Coun
                 gc.collect()
                 measured.append(tracemalloc.get_traced_memory()[0])
             tracemalloc.stop()
-            return measured[0], measured[1]
+            return measured
 
-    first, second = asyncio.run(call())
-    assert second - first < 100_000
+    first, second, third = asyncio.run(call())
+    assert min(second - first, third - second) < 100_000  # a leak grows every time, other threads' work does not
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
 from emotionlayer_rasa.emotion.pad import DIMENSIONS
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
+from emotionlayer_rasa.emotion.second_hearing import SecondHearing
 from emotionlayer_rasa.emotion.silence import without_silence
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
 from emotionlayer_rasa.settings import Settings, read_settings
@@ -38,6 +39,7 @@ class ModelDescription(Settings):
         window_s: longest piece the model takes at once, seconds.
         without_silence: whether the model is given the sound without the silence around the speech, see
             :func:`emotionlayer_rasa.emotion.silence.without_silence`; prosody is measured with it.
+        second_hearing: when and how a doubtful utterance is heard again; None is never.
         temperature: the log-probabilities are divided by it, which makes the confidence mean what it says.
         threshold: confidence below which the label is ``unknown``.
         training: data, split and settings of the training, for the reader.
@@ -49,6 +51,7 @@ class ModelDescription(Settings):
     prosody: tuple[str, ...]
     window_s: float
     without_silence: bool = False
+    second_hearing: SecondHearing | None = None
     temperature: float
     threshold: float
     training: Mapping[str, Any] = pydantic.Field(default_factory=dict)
@@ -89,7 +92,9 @@ class OnnxRecognizer(EmotionRecognizer):
         """Read the emotion in a voice; see :meth:`EmotionRecognizer.recognize`.
 
         Utterances longer than the model's window are cut into equal pieces, whose probabilities are averaged with
-        their level as weight.
+        their level as weight. Doubtful ones are heard again at other speeds
+        (:mod:`emotionlayer_rasa.emotion.second_hearing`); valence, arousal and dominance come from the first
+        hearing, since speed moves the pitch.
         """
         nothing = EmotionReading(source="voice", model=self.model)
         prosody = measure_prosody(waveform) if prosody is None else prosody
@@ -101,16 +106,24 @@ class OnnxRecognizer(EmotionRecognizer):
         """Probabilities (8,) and valence, arousal, dominance (3,) of samples (n,)."""
         if self.description.without_silence:
             samples = without_silence(samples)
-        count = math.ceil(len(samples) / (self.description.window_s * SAMPLE_RATE))
         measured = prosody_vector(prosody, self.description.prosody)[None]
+        probabilities, vad = self._hear(samples, measured)
+        again = self.description.second_hearing
+        if again and again.is_doubtful(probabilities[None])[0]:
+            others = [self._hear(again.version(samples, speed), measured)[0] for speed in again.speeds]
+            probabilities = np.mean([probabilities, *others], axis=0)
+        return softmax(np.log(probabilities + 1e-9)[None], self.description.temperature)[0], vad
+
+    def _hear(self, samples: np.ndarray, prosody: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (8,), not yet calibrated, and valence, arousal, dominance (3,), of samples (n,)."""
+        count = math.ceil(len(samples) / (self.description.window_s * SAMPLE_RATE))
         pieces = np.array_split(np.ascontiguousarray(samples, dtype=np.float32), count)
         outputs = [
-            self._session.run(["logits", "vad"], {"waveform": piece[None], "prosody": measured})
-            for piece in pieces
+            self._session.run(["logits", "vad"], {"waveform": piece[None], "prosody": prosody}) for piece in pieces
         ]
         weights = np.array([np.std(piece) for piece in pieces]) + 1e-9
         weights /= weights.sum()
-        probabilities = softmax(np.stack([output[0][0] for output in outputs]), self.description.temperature)
+        probabilities = softmax(np.stack([output[0][0] for output in outputs]), 1.0)
         return weights @ probabilities, weights @ np.stack([output[1][0] for output in outputs])
 
 

@@ -28,7 +28,7 @@ def without_silence(samples: np.ndarray) -> np.ndarray:
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
     if not len(frames):
         return samples
-    level = 10 * np.log10(np.mean(np.square(frames), axis=1) + 1e-12)
+    level = 10 * np.log10(np.mean(np.square(frames - samples.mean()), axis=1) + 1e-12)  # an offset is no sound
     background, speech = np.percentile(level, [5, 95])
     loud = np.flatnonzero(level > max(speech - BELOW_SPEECH_DB, background + ABOVE_NOISE * (speech - background)))
     if not len(loud):  # the same level everywhere

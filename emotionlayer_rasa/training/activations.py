@@ -85,8 +85,18 @@ class ActivationStore:
         key = [str(clip.path) for clip in clips] + [str(seed if index else 0)]
         return self.compute(load, len(clips), f"view{index}", key)
 
-    def compute(self, load: Callable[[int], np.ndarray], count: int, name: str, key: Sequence[str]) -> Activations:
-        """Activations of the waveforms ``load(0)`` to ``load(count - 1)``, cached under ``name`` and ``key``."""
+    def compute(
+        self,
+        load: Callable[[int], np.ndarray],
+        count: int,
+        name: str,
+        key: Sequence[str],
+        version: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> Activations:
+        """Activations of the waveforms ``load(0)`` to ``load(count - 1)``, cached under ``name`` and ``key``.
+
+        The encoder hears the ``version`` of their speech; the prosody is that of the waveforms themselves.
+        """
         how = [self._encoder_id, str(self._max_samples), "without silence"]
         digest = hashlib.sha256("\n".join([*how, *key]).encode()).hexdigest()
         path = self._folder / f"{name}-{digest[:16]}.npz"
@@ -94,7 +104,7 @@ class ActivationStore:
             with ThreadPoolExecutor(self._workers) as pool:
                 rows = list(
                     track(
-                        pool.map(lambda place: self._one(load(place)), range(count)),
+                        pool.map(lambda place: self._one(load(place), version), range(count)),
                         description=f"activations, {name}",
                         total=count,
                     )
@@ -107,9 +117,13 @@ class ActivationStore:
         with np.load(path) as stored:
             return Activations(stored["pooled"].astype(np.float32), stored["prosody"])
 
-    def _one(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _one(
+        self, samples: np.ndarray, version: Callable[[np.ndarray], np.ndarray] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         prosody = prosody_vector(measure_prosody(Waveform(samples[: self._max_samples])))
         heard = without_silence(samples)[: self._max_samples]
+        if version is not None:
+            heard = version(heard)[: self._max_samples]
         return self._session.run(None, {"waveform": heard[None]})[0][0], prosody
 
 

@@ -162,6 +162,38 @@ def test_prosody_of_the_caller_is_used(recognizer):
     assert recognizer.recognize(sound, Prosody()).scores == {}  # nothing measured: nothing was heard
 
 
+def heard_again_below(value: float) -> OnnxRecognizer:
+    """The shipped recognizer, with this limit of the second hearing."""
+    changed = OnnxRecognizer()
+    hearing = changed.description.second_hearing.copy(update={"below": value})
+    changed.description = changed.description.copy(update={"second_hearing": hearing})
+    return changed
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_a_doubtful_utterance_is_heard_again_and_a_clear_one_is_not(recognizer, path):
+    sound = load_audio(path)
+    once, always = heard_again_below(0.0).recognize(sound), heard_again_below(1.0).recognize(sound)
+    assert once.scores != always.scores
+    assert (once.valence, once.arousal, once.dominance) == (always.valence, always.arousal, always.dominance)
+    clear = once.confidence > recognizer.description.second_hearing.below + 0.1  # before the temperature, hence .1
+    doubtful = once.confidence < recognizer.description.second_hearing.below - 0.1
+    if clear or doubtful:
+        assert recognizer.recognize(sound) == (once if clear else always)
+
+
+def test_the_answer_is_the_mean_of_all_hearings():
+    sound = load_audio(RECORDINGS[0])
+    once, always = heard_again_below(0.0), heard_again_below(1.0)
+    same_scale = {"temperature": 1.0, "without_silence": False}
+    for changed in (once, always):
+        changed.description = changed.description.copy(update=same_scale)
+    prosody, hearing = measure_prosody(sound), always.description.second_hearing
+    versions = [sound.samples, *(hearing.version(sound.samples, speed) for speed in hearing.speeds)]
+    joy = [heard.scores["joy"] for heard in (once.recognize(waveform(v), prosody) for v in versions)]
+    assert always.recognize(sound, prosody).scores["joy"] == pytest.approx(np.mean(joy), abs=0.01)
+
+
 def test_threshold_decides_between_label_and_unknown():
     sound = load_audio(RECORDINGS[0])
     sure = create_recognizer(EmotionSettings(threshold=0.0)).recognize(sound)

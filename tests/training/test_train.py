@@ -16,8 +16,11 @@ from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.evaluation import read_manifest
 from emotionlayer_rasa.taxonomy import EMOTIONS
+from emotionlayer_rasa.training.config import read_config
 from emotionlayer_rasa.training.corpora import filter_by_agreement
-from emotionlayer_rasa.training.train import _targets, read_config, speaker_folds, train
+from emotionlayer_rasa.training.held_out import speaker_folds
+from emotionlayer_rasa.training.material import _targets
+from emotionlayer_rasa.training.train import train
 
 VOICES = {"anger": (260.0, 0.6), "sadness": (120.0, 0.02), "neutral": (180.0, 0.15)}
 """Pitch in Hz and loudness of each synthetic emotion."""
@@ -77,6 +80,7 @@ def corpus(tmp_path_factory, tiny_whisper) -> Path:
         "no_speech": 14,
         "folds": 2,
         "cross_corpus": True,
+        "second_hearing": {"below": 0.8, "speeds": [0.97, 1.03], "max_seconds": 3.0},
         "workers": 1,
         "head": {"members": 2, "hidden": 16, "epochs": 60, "batch": 16, "learning_rate": 0.003},
     }
@@ -114,6 +118,8 @@ def test_the_report_holds_figures_of_held_out_speakers(trained):
     assert set(report) >= {"telephone", "snr10", "temperature", "size_mb", "no_speech_unknown"}
     assert json.loads((out / "report.json").read_text()) == report
     assert json.loads((out / "tiny.json").read_text())["training"]["corpora"] == ["other", "synthetic"]
+    assert 0 < report["clean"]["heard_again"] < 1
+    assert json.loads((out / "tiny.json").read_text())["second_hearing"]["speeds"] == [0.97, 1.03]
     assert report["clean"]["development"]["scored"] + report["clean"]["test"]["scored"] == 36
     assert set(report["cross_corpus"]) == {"synthetic", "other"}
     assert all(0.3 < figure <= 1 for figure in report["cross_corpus"].values())
@@ -143,7 +149,7 @@ def test_an_interrupted_run_goes_on_where_it_was(trained, corpus, tmp_path, monk
     assert len(heads) == 2 + 1 + 2  # folds, all clips, corpora
     heads[0].unlink()
     computed = []
-    from emotionlayer_rasa.training import train as module
+    from emotionlayer_rasa.training import material as module
 
     original = module.train_head
     monkeypatch.setattr(module, "train_head", lambda *given: computed.append(1) or original(*given))
@@ -209,7 +215,7 @@ def test_wrong_configuration_is_named(corpus, tmp_path):
 
 
 def test_shipped_configuration_can_be_read(monkeypatch):
-    from emotionlayer_rasa.training.train import DEFAULT_CONFIG
+    from emotionlayer_rasa.training.config import DEFAULT_CONFIG
 
     monkeypatch.setenv("EMOTIONLAYER_SHARED", "somewhere")
     assert read_config(DEFAULT_CONFIG).manifest == Path("somewhere/speech/manifest.csv")

@@ -1,0 +1,56 @@
+"""The configuration of a training: ``default.yml`` and files like it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List
+
+import pydantic
+import yaml
+
+from emotionlayer_rasa.emotion.second_hearing import SecondHearing
+from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.training.encoder import EncoderSettings
+from emotionlayer_rasa.training.head import HeadSettings
+
+DEFAULT_CONFIG = Path(__file__).with_name("default.yml")
+"""The configuration of the shipped model."""
+
+
+class TrainingSettings(Settings):
+    """Everything a training depends on; see ``default.yml``."""
+
+    name: str
+    version: str
+    seed: int = 0
+    manifest: Path
+    root: Path
+    cache: Path = Path(".cache/training")
+    affect_features: Path | None = None
+    encoders: List[EncoderSettings] = pydantic.Field(min_items=1)
+    window_s: pydantic.PositiveFloat = 10.0
+    views: pydantic.PositiveInt = 8
+    no_speech: pydantic.PositiveInt = 210
+    folds: int = pydantic.Field(5, ge=2)
+    cross_corpus: bool = False
+    second_hearing: SecondHearing | None = None
+    target_accuracy: float = pydantic.Field(0.8, gt=0.0, lt=1.0)
+    workers: pydantic.PositiveInt = 2
+    head: HeadSettings = HeadSettings()
+
+
+def read_config(path: Path) -> TrainingSettings:
+    """Read a training configuration; ``${EMOTIONLAYER_SHARED}`` becomes that variable, or ``../shared``.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a key or value is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        shared = os.environ.get("EMOTIONLAYER_SHARED", "../shared")
+        values = yaml.safe_load(text.replace("${EMOTIONLAYER_SHARED}", shared))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: the training configuration cannot be read: {error}") from None
+    return read_settings(TrainingSettings, values, str(path))

@@ -1,0 +1,144 @@
+"""What a head is trained on: labelled recordings, their activations in every view, and their targets."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from emotionlayer_rasa.evaluation import Clip, read_manifest
+from emotionlayer_rasa.taxonomy import UNKNOWN
+from emotionlayer_rasa.training.activations import Activations, ActivationStore
+from emotionlayer_rasa.training.config import TrainingSettings
+from emotionlayer_rasa.training.corpora import load_corpus
+from emotionlayer_rasa.training.encoder import PooledEncoder
+from emotionlayer_rasa.training.export import BLOCK
+from emotionlayer_rasa.training.head import NO_SPEECH, Head, Targets, train_head
+from emotionlayer_rasa.training.network import export_encoder
+from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
+from emotionlayer_rasa.training.teacher import clip_features, teacher_opinion
+from emotionlayer_rasa.training.vad import vad_targets
+
+
+@dataclass(frozen=True)
+class Material:
+    """What heads are trained on.
+
+    Attributes:
+        clips: the labelled recordings.
+        views: activations of the clips, then of sounds without speech, as they are and augmented.
+        targets: of both.
+        opinion: the teacher's valence, arousal, dominance of each clip, (n, 3), where it was asked.
+        settings: of the training.
+    """
+
+    clips: Sequence[Clip]
+    views: Sequence[Activations]
+    targets: Targets
+    opinion: np.ndarray | None
+    settings: TrainingSettings
+
+    @property
+    def count(self) -> int:
+        """Clips and sounds."""
+        return len(self.targets.weight)
+
+    def head(self, learn: np.ndarray) -> Head:
+        """A head trained on the clips and sounds where ``learn`` (bool, (count,)) is true, or the cached one."""
+        targets = self.targets[learn]
+        settings = self.settings
+        digest = hashlib.sha256(f"{settings.head.json()} {settings.seed}".encode())
+        known = (targets.emotion, targets.possible, targets.vad, targets.weight)
+        for part in (*known, *(view.pooled[learn, 0] for view in self.views)):
+            digest.update(part.tobytes())
+        path = settings.cache / f"head-{digest.hexdigest()[:16]}.pt"
+        chosen = [view[learn] for view in self.views]
+        if path.exists():
+            head = Head(chosen[0], settings.head)
+            head.load_state_dict(torch.load(path, weights_only=True))
+            return head.eval()
+        head = train_head(chosen, targets, settings.head, settings.seed)
+        unfinished = path.with_suffix(".partial")
+        torch.save(head.state_dict(), unfinished)
+        unfinished.replace(path)
+        return head
+
+
+def prepare(clips: Sequence[Clip], store: ActivationStore, settings: TrainingSettings) -> Material:
+    """Compute what heads are trained on, or read it from the cache."""
+    opinion = _opinion(clips, settings)
+    views = [_view(store, clips, settings, index) for index in range(settings.views)]
+    return Material(clips, views, _targets(clips, settings, opinion), opinion, settings)
+
+
+def labelled_clips(settings: TrainingSettings, corpora: Mapping[str, Path]) -> list[Clip]:
+    """Clips with an emotion: of the folders of these corpora, else of the configuration's manifest."""
+    clips = [clip for name, folder in corpora.items() for clip in load_corpus(name, folder)]
+    if not corpora:
+        clips = read_manifest(settings.manifest)
+    return [clip for clip in clips if clip.emotion != UNKNOWN]
+
+
+def _opinion(clips: Sequence[Clip], settings: TrainingSettings) -> np.ndarray | None:
+    """The teacher's valence, arousal, dominance of each clip, (n, 3), where the ratings are there."""
+    if settings.affect_features is None:
+        return None
+    features = clip_features(clips, settings.root, settings.cache)
+    return teacher_opinion(settings.affect_features, clips, features)
+
+
+def activation_store(encoder: PooledEncoder, settings: TrainingSettings) -> ActivationStore:
+    """The store of the quantised encoders, which are exported into the cache first if they are not there."""
+    weights = hashlib.sha256()  # a folder's name stays when somebody trains the encoder in it anew
+    for name, tensor in sorted(encoder.state_dict().items()):
+        weights.update(name.encode() + tensor.numpy().tobytes())
+    layers = "-".join(f"{chosen.first_layer}.{chosen.last_layer}" for chosen in settings.encoders)
+    path = settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}-blocks{BLOCK}.onnx"
+    if not path.exists():
+        unfinished = path.with_suffix(".partial")  # an interruption must not leave half a file to be trusted
+        export_encoder(encoder, unfinished)
+        unfinished.replace(path)
+    return ActivationStore(path, settings.cache, settings.window_s, settings.workers)
+
+
+def _view(store: ActivationStore, clips: Sequence[Clip], settings: TrainingSettings, index: int) -> Activations:
+    """Activations of all clips, then of synthetic sounds without speech, which differ from view to view."""
+    count = settings.no_speech
+    key = [str(settings.seed), str(index), str(count)]
+    sounds = store.compute(partial(no_voice, settings, index), count, f"no-speech{index}", key)
+    return store.view(clips, settings.root, index, settings.seed) + sounds
+
+
+def no_voice(settings: TrainingSettings, view: int, place: int) -> np.ndarray:
+    """A sound without speech."""
+    return no_speech_sound(KINDS[place % len(KINDS)], np.random.default_rng([settings.seed, view, place]))
+
+
+def _targets(clips: Sequence[Clip], settings: TrainingSettings, opinion: np.ndarray | None) -> Targets:
+    """Targets of the clips and the sounds after them.
+
+    A clip weighs the less the more clips of its corpus and emotion there are, by the square root.
+    """
+    groups = [(clip.corpus, clip.emotion) for clip in clips]
+    counts = {group: groups.count(group) for group in set(groups)}
+    weight = np.array([counts[group] ** -0.5 for group in groups])
+    sounds = settings.no_speech
+    emotion = np.zeros((len(clips) + sounds, NO_SPEECH + 1), dtype=np.float32)
+    emotion[: len(clips), :NO_SPEECH] = [clip.target() for clip in clips]
+    emotion[len(clips) :, NO_SPEECH] = 1.0
+    possible = np.ones_like(emotion)
+    corpus = np.array([clip.corpus for clip in clips])
+    for name in set(corpus):
+        of_corpus = np.flatnonzero(corpus == name)
+        possible[of_corpus, :NO_SPEECH] = emotion[of_corpus, :NO_SPEECH].max(axis=0) > 0
+    return Targets(
+        emotion=emotion,
+        possible=possible,
+        vad=np.concatenate([vad_targets(clips, opinion), np.full((sounds, 3), 0.5, dtype=np.float32)]),
+        weight=np.concatenate([weight / weight.mean(), np.ones(sounds)]).astype(np.float32),
+    )
