@@ -289,7 +289,9 @@ class Listener:
             log.error("listener.text.failed", error=type(error).__name__)
         return words, 1000 * (time.perf_counter() - began)
 
-    def read_voice(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
+    def read_voice(
+        self, waveform: Waveform, wanted: bool, interim: bool = False
+    ) -> tuple[EmotionReading, Prosody | None, float]:
         """Emotion and prosody of a voice, and the milliseconds it took; ``unknown`` where the recognizer fails."""
         if not wanted:
             return EmotionReading(), None, 0.0
@@ -299,7 +301,7 @@ class Listener:
             recognizer = self.recognizer
             began = time.perf_counter()
             prosody = measure_prosody(waveform)
-            reading = recognizer.recognize(waveform, prosody)
+            reading = recognizer.recognize(waveform, prosody, interim=interim)
         except Exception as error:  # an ear that fails must not end the call
             log.error("listener.emotion.failed", error=type(error).__name__)
             reading = EmotionReading()

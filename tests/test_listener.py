@@ -90,7 +90,9 @@ class BrokenRecognizer(EmotionRecognizer):
 
     model = "test/broken"
 
-    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+    def recognize(
+        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+    ) -> EmotionReading:
         raise RuntimeError("out of order")
 
 
@@ -180,7 +182,9 @@ class AngryRecognizer(EmotionRecognizer):
 
     model = "test/angry"
 
-    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+    def recognize(
+        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+    ) -> EmotionReading:
         return EmotionReading("anger", 0.9, {"anger": 0.9, "neutral": 0.1}, 0.2, 0.9, 0.8, "voice", self.model)
 
 

@@ -96,9 +96,13 @@ class CountingRecognizer(EmotionRecognizer):
             "anger", 0.9, {"anger": 0.9, "neutral": 0.1}, 0.2, 0.9, 0.8, "voice"
         )
         self.heard: list[float] = []
+        self.interim: list[bool] = []
 
-    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+    def recognize(
+        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+    ) -> EmotionReading:
         self.heard.append(waveform.duration_s)
+        self.interim.append(interim)
         return self.reading
 
 
@@ -228,9 +232,9 @@ def test_the_emotion_is_read_before_the_end_is_known(
     beginnings: list[float] = []
     read = listener.read_voice
 
-    def watched(waveform: Waveform, wanted: bool) -> Any:
+    def watched(waveform: Waveform, *how: bool) -> Any:
         beginnings.append(waveform.duration_s)
-        return read(waveform, wanted)
+        return read(waveform, *how)
 
     monkeypatch.setattr(listener, "read_voice", watched)
 
@@ -292,6 +296,9 @@ def test_interim_readings_while_the_caller_speaks(recognizer: CountingRecognizer
     assert interim
     assert interim[0].at_s < 3.0
     assert all(event.emotion.label == "anger" and event.prosody for event in interim)
+    # The recognizer knows which readings are interim ones, and which is not.
+    assert recognizer.interim.count(True) >= len(interim)
+    assert not all(recognizer.interim)
     assert max(length for length in recognizer.heard if length <= 2.01) == pytest.approx(2.0, abs=0.01)
     assert isinstance(events[-1], Final)
     quiet = with_engines(CountingTranscriber(), recognizer, live={"interim_every_s": 0})
@@ -412,7 +419,9 @@ def test_a_monologue_has_one_emotion(recognizer: CountingRecognizer) -> None:
     )
 
     class OneAfterTheOther(CountingRecognizer):
-        def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+        def recognize(
+            self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+        ) -> EmotionReading:
             return next(readings)
 
     settings = {

@@ -18,13 +18,16 @@ class EmotionRecognizer(ABC):
     model: str
 
     @abstractmethod
-    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+    def recognize(
+        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+    ) -> EmotionReading:
         """Read the emotion in a voice.
 
         Args:
             waveform: the utterance.
             prosody: what :func:`emotionlayer_rasa.emotion.measure_prosody` gave for the same waveform, when the
                 caller has it already; measured here otherwise.
+            interim: whether a better reading of more of the utterance follows: what takes more time is left out.
 
         Returns:
             ``unknown`` when the waveform is too short or the confidence is below the threshold; never raises for

@@ -88,27 +88,29 @@ class OnnxRecognizer(EmotionRecognizer):
                 f"onnxruntime cannot load the emotion model {path}: {error}. Train or download it again."
             ) from error
 
-    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+    def recognize(
+        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+    ) -> EmotionReading:
         """Read the emotion in a voice; see :meth:`EmotionRecognizer.recognize`.
 
         Utterances longer than the model's window are cut into equal pieces, whose probabilities are averaged with
         their level as weight. Doubtful ones are heard again at other speeds
-        (:mod:`emotionlayer_rasa.emotion.second_hearing`); valence, arousal and dominance come from the first
-        hearing, since speed moves the pitch.
+        (:mod:`emotionlayer_rasa.emotion.second_hearing`), unless the reading is an interim one; valence, arousal
+        and dominance come from the first hearing, since speed moves the pitch.
         """
         nothing = EmotionReading(source="voice", model=self.model)
         prosody = measure_prosody(waveform) if prosody is None else prosody
         if waveform.duration_s < MIN_SECONDS or prosody.energy_db is None:
             return nothing
-        return reading(*self._analyse(waveform.samples, prosody), self._threshold, self.model)
+        return reading(*self._analyse(waveform.samples, prosody, interim), self._threshold, self.model)
 
-    def _analyse(self, samples: np.ndarray, prosody: Prosody) -> tuple[np.ndarray, np.ndarray]:
+    def _analyse(self, samples: np.ndarray, prosody: Prosody, interim: bool) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (8,) and valence, arousal, dominance (3,) of samples (n,)."""
         if self.description.without_silence:
             samples = without_silence(samples)
         measured = prosody_vector(prosody, self.description.prosody)[None]
         probabilities, vad = self._hear(samples, measured)
-        again = self.description.second_hearing
+        again = None if interim else self.description.second_hearing
         if again and again.is_doubtful(probabilities[None])[0]:
             others = [self._hear(again.version(samples, speed), measured)[0] for speed in again.speeds]
             probabilities = np.mean([probabilities, *others], axis=0)

@@ -182,7 +182,7 @@ def _autocorrelation_at(windows: np.ndarray, periods: np.ndarray) -> np.ndarray:
         periods: shape (frames,), in samples.
     """
     hann = np.hanning(windows.shape[1])
-    shaped = (windows - windows.mean(axis=1, keepdims=True)) * hann
+    shaped = ((windows - windows.mean(axis=1, keepdims=True)) * hann).astype(np.float32)  # half the time
     spectrum = rfft(shaped, _FFT, axis=1)
     correlation = irfft(spectrum.real**2 + spectrum.imag**2, axis=1)
     reference = irfft(np.abs(rfft(hann, _FFT)) ** 2)

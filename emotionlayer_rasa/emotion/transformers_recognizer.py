@@ -59,7 +59,9 @@ class TransformersRecognizer(EmotionRecognizer):
         self._columns = _label_columns(self._network.config.id2label, checkpoint)
         torch.set_num_threads(threads)
 
-    def recognize(self, waveform: Waveform, prosody: Prosody | None = None) -> EmotionReading:
+    def recognize(
+        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
+    ) -> EmotionReading:
         """Read the emotion in a voice; see :meth:`EmotionRecognizer.recognize`."""
         prosody = measure_prosody(waveform) if prosody is None else prosody
         if waveform.duration_s < MIN_SECONDS or prosody.energy_db is None:

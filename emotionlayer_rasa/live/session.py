@@ -48,7 +48,9 @@ class Ears(Protocol):
     def busy(self) -> bool:
         """Whether every worker has something to do: what can be left out is."""
 
-    def read_voice(self, waveform: Waveform, wanted: bool) -> tuple[EmotionReading, Prosody | None, float]:
+    def read_voice(
+        self, waveform: Waveform, wanted: bool, interim: bool = False
+    ) -> tuple[EmotionReading, Prosody | None, float]:
         """Emotion and prosody of a voice, and the milliseconds it took."""
 
     def read_words(self, said: Transcript, wanted: bool) -> tuple[TextReading | None, float]:
@@ -279,7 +281,7 @@ class LiveSession:
             return False
 
     async def _glimpse(self, turn: _Turn, glimpse: Glimpse) -> None:
-        emotion, prosody, _ = await self._ears.run(self._ears.read_voice, glimpse.waveform, True)
+        emotion, prosody, _ = await self._ears.run(self._ears.read_voice, glimpse.waveform, True, True)
         if turn is self._turn:
             self._events.put_nowait(Interim(emotion, prosody, glimpse.at_s))
 

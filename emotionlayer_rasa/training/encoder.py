@@ -90,15 +90,28 @@ class WhisperLayers(nn.Module):
 
         The first is the embedding. The waveform is not used.
         """
-        hidden = nn.functional.gelu(self.conv1(LogMel.whiten(log_mel)))
-        hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)
-        hidden = hidden + self.positions[: hidden.shape[1]]
+        hidden = LogMel.whiten(log_mel)[0].T
+        for convolution in (self.conv1, self.conv2):
+            hidden = nn.functional.gelu(as_product(convolution, hidden))
+        hidden = (hidden + self.positions[: hidden.shape[0]])[None]
         activations = [hidden]
         for layer in self.layers:
             hidden = layer(hidden, None, None)[0]
             activations.append(hidden)
         activations[-1] = self.final_norm(hidden)
         return torch.cat(activations)
+
+
+def as_product(convolution: nn.Conv1d, frames: torch.Tensor) -> torch.Tensor:
+    """A convolution of ``frames`` (n, channels), 3 wide with 1 of padding, as a product: (n / stride, channels).
+
+    The export quantises products, which are then three times as fast as convolutions.
+    """
+    count = frames.shape[0]
+    padded = nn.functional.pad(frames, (0, 0, 1, 1))
+    windows = [padded[first : first + count : convolution.stride[0]] for first in range(3)]
+    weight = convolution.weight.permute(2, 1, 0).reshape(-1, convolution.out_channels)  # a constant when exported
+    return torch.cat(windows, dim=1) @ weight + convolution.bias
 
 
 class WaveformLayers(nn.Module):

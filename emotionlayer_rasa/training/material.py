@@ -17,7 +17,7 @@ from emotionlayer_rasa.training.activations import Activations, ActivationStore
 from emotionlayer_rasa.training.config import TrainingSettings
 from emotionlayer_rasa.training.corpora import load_corpus
 from emotionlayer_rasa.training.encoder import PooledEncoder
-from emotionlayer_rasa.training.export import BLOCK
+from emotionlayer_rasa.training.export import QUANTISATION
 from emotionlayer_rasa.training.head import NO_SPEECH, Head, Targets, train_head
 from emotionlayer_rasa.training.network import export_encoder
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
@@ -98,7 +98,9 @@ def activation_store(encoder: PooledEncoder, settings: TrainingSettings) -> Acti
     for name, tensor in sorted(encoder.state_dict().items()):
         weights.update(name.encode() + tensor.numpy().tobytes())
     layers = "-".join(f"{chosen.first_layer}.{chosen.last_layer}" for chosen in settings.encoders)
-    path = settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}-blocks{BLOCK}.onnx"
+    path = (
+        settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}-{QUANTISATION}.onnx"
+    )
     if not path.exists():
         unfinished = path.with_suffix(".partial")  # an interruption must not leave half a file to be trusted
         export_encoder(encoder, unfinished)

@@ -182,6 +182,12 @@ def test_a_doubtful_utterance_is_heard_again_and_a_clear_one_is_not(recognizer, 
         assert recognizer.recognize(sound) == (once if clear else always)
 
 
+def test_an_interim_reading_hears_once():
+    sound = load_audio(RECORDINGS[0])
+    once, always = heard_again_below(0.0), heard_again_below(1.0)
+    assert always.recognize(sound, interim=True) == once.recognize(sound) != always.recognize(sound)
+
+
 def test_the_answer_is_the_mean_of_all_hearings():
     sound = load_audio(RECORDINGS[0])
     once, always = heard_again_below(0.0), heard_again_below(1.0)

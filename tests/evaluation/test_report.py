@@ -122,7 +122,7 @@ class LevelRecognizer(EmotionRecognizer):
 
     model = "test/level"
 
-    def recognize(self, waveform, prosody=None):
+    def recognize(self, waveform, prosody=None, *, interim=False):
         loud = float(np.clip(np.abs(waveform.samples).max(), 0, 1))
         return EmotionReading("anger" if loud > 0.5 else "sadness", 0.5, {"anger": loud, "sadness": 1 - loud})
 
