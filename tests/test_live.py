@@ -232,9 +232,9 @@ def test_the_emotion_is_read_before_the_end_is_known(
     beginnings: list[float] = []
     read = listener.read_voice
 
-    def watched(waveform: Waveform, *how: bool) -> Any:
+    def watched(waveform: Waveform, wanted: bool, interim: bool = False) -> Any:
         beginnings.append(waveform.duration_s)
-        return read(waveform, *how)
+        return read(waveform, wanted, interim)
 
     monkeypatch.setattr(listener, "read_voice", watched)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from typing import Any, Awaitable, Callable, Protocol, Sequence, TypeVar
 
 import numpy as np
@@ -281,7 +282,9 @@ class LiveSession:
             return False
 
     async def _glimpse(self, turn: _Turn, glimpse: Glimpse) -> None:
-        emotion, prosody, _ = await self._ears.run(self._ears.read_voice, glimpse.waveform, True, True)
+        emotion, prosody, _ = await self._ears.run(
+            partial(self._ears.read_voice, interim=True), glimpse.waveform, True
+        )
         if turn is self._turn:
             self._events.put_nowait(Interim(emotion, prosody, glimpse.at_s))
 

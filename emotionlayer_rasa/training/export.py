@@ -18,9 +18,6 @@ from torch import nn
 
 OPSET = 17
 
-QUANTISATION = "rows"
-"""Name of how the products are quantised: a scale for each row of activations. Part of what caches are called."""
-
 
 def export_onnx(
     module: nn.Module,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from emotionlayer_rasa.training.activations import Activations, ActivationStore
 from emotionlayer_rasa.training.config import TrainingSettings
 from emotionlayer_rasa.training.corpora import load_corpus
 from emotionlayer_rasa.training.encoder import PooledEncoder
-from emotionlayer_rasa.training.export import QUANTISATION
+from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.head import NO_SPEECH, Head, Targets, train_head
 from emotionlayer_rasa.training.network import export_encoder
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
@@ -94,13 +95,13 @@ def _opinion(clips: Sequence[Clip], settings: TrainingSettings) -> np.ndarray | 
 
 def activation_store(encoder: PooledEncoder, settings: TrainingSettings) -> ActivationStore:
     """The store of the quantised encoders, which are exported into the cache first if they are not there."""
-    weights = hashlib.sha256()  # a folder's name stays when somebody trains the encoder in it anew
+    digest = hashlib.sha256()  # a folder's name stays when somebody trains the encoder in it anew
     for name, tensor in sorted(encoder.state_dict().items()):
-        weights.update(name.encode() + tensor.numpy().tobytes())
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    for part in (PooledEncoder, export_onnx):  # what is computed, and how it is quantised
+        digest.update(Path(inspect.getfile(part)).read_bytes())
     layers = "-".join(f"{chosen.first_layer}.{chosen.last_layer}" for chosen in settings.encoders)
-    path = (
-        settings.cache / f"encoder-{weights.hexdigest()[:16]}-{layers}-{settings.window_s:g}-{QUANTISATION}.onnx"
-    )
+    path = settings.cache / f"encoder-{digest.hexdigest()[:16]}-{layers}-{settings.window_s:g}.onnx"
     if not path.exists():
         unfinished = path.with_suffix(".partial")  # an interruption must not leave half a file to be trusted
         export_encoder(encoder, unfinished)

@@ -1,6 +1,7 @@
 """The front end inside the graph is Whisper's own, and the exported graph is the torch one."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -20,6 +21,7 @@ from emotionlayer_rasa.training.encoder import (
     Pooling,
     WhisperLayers,
 )
+from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.network import export_encoder
 
 
@@ -94,6 +96,25 @@ def test_exported_encoders_match_torch_at_any_length(tiny_whisper, tmp_path):
     encoder = PooledEncoder(settings)
     assert encoder.size == 32 * 4 * (2 + 1)
     assert_export_matches(encoder, tmp_path / "encoder.onnx")
+    # Two convolutions, and six products a layer, are quantised, the log-mel front end is not. It is the same
+    # encoder twice, which the exporter notices.
+    operators = [node.op_type for node in onnx.load(str(tmp_path / "encoder.onnx")).graph.node]
+    assert operators.count("MatMulInteger") == 2 + 2 * 6
+    assert operators.count("Conv") == 2
+
+
+def test_a_quiet_moment_keeps_its_precision_beside_a_loud_one(tmp_path):
+    torch.manual_seed(0)
+    layer, frames = torch.nn.Linear(64, 8), torch.randn(3, 64)
+    frames[1] *= 1e4
+    frames[2] = 0.0
+    path = tmp_path / "layer.onnx"
+    export_onnx(layer, {"frames": frames}, ["out"], path, {"frames": {0: "moments"}})
+    got = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
+        None, {"frames": frames.numpy()}
+    )[0]
+    wanted = layer(frames).detach().numpy()
+    assert (np.abs(got - wanted).max(axis=1) < 0.03 * np.abs(wanted).max(axis=1)).all()
 
 
 def test_encoders_of_waveforms_can_take_whispers_place(waveform_encoder, tmp_path):
