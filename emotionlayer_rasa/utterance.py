@@ -8,7 +8,7 @@ model sees (a superset of EmotionLayer's).
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Mapping
 
 from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, STRATEGIES, UNKNOWN
@@ -19,6 +19,13 @@ METADATA_KEY = "emotionlayer"
 ENTITY = "emotion"
 """Name of the entity that holds the emotion of every turn; for a typed turn its ``record`` is
 :meth:`Utterance.to_metadata`."""
+
+RECORD_VERSION = 2
+"""Of :meth:`Utterance.to_metadata`, in its key ``version``; version 1 has no such key.
+
+A reader takes the keys that it knows and leaves the others, so that servers of two releases can share a
+conversation. The number goes up with a change that older readers should be told from; keys are added without.
+"""
 
 _AXES = ("valence", "arousal", "dominance")
 
@@ -187,6 +194,7 @@ class Utterance:
     def to_metadata(self) -> dict[str, Any]:
         """What Rasa stores with the user's message: JSON numbers and labels only, never audio or words."""
         return {
+            "version": RECORD_VERSION,
             "emotion": _rounded(asdict(self.emotion)),
             "words": {
                 "emotion": _rounded(asdict(self.words.emotion)),
@@ -209,7 +217,7 @@ class Utterance:
         Args:
             text: the message text as Rasa stores it.
             metadata: ``UserMessage.metadata`` (the whole mapping); other channels' metadata, None or a malformed
-                record give an utterance whose emotion is ``unknown``.
+                record give an utterance whose emotion is ``unknown``. Keys of newer records are left out.
         """
         record = (metadata or {}).get(METADATA_KEY) if isinstance(metadata, Mapping) else None
         return cls._from_record(text, record)
@@ -290,22 +298,31 @@ def _sentiment(reading: EmotionReading) -> list[dict[str, str]]:
 # Anybody can send metadata through Rasa's REST channel: what is no number or label never gets further than here.
 
 
+def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a record that this release knows."""
+    return {key.name: record[key.name] for key in fields(kind) if key.name in record}
+
+
 def _reading(record: Mapping[str, Any]) -> EmotionReading:
-    reading = EmotionReading(**record)
+    reading = EmotionReading(**_known(EmotionReading, record))
     if reading.label not in (*EMOTIONS, UNKNOWN) or not set(reading.scores) <= set(EMOTIONS):
         raise ValueError(reading.label)
+    if reading.source not in ("voice", "text", "none") or not isinstance(reading.model, str):
+        raise ValueError("no source or model")
     _check(reading.confidence, *reading.scores.values(), *_axes_known(reading))
     return reading
 
 
 def _cues(record: Mapping[str, Any]) -> dict[str, float]:
-    _check(*record.values())
-    return {cue: record.get(cue, 0.0) for cue in CUES}
+    cues = {cue: record.get(cue, 0.0) for cue in CUES}
+    _check(*cues.values())
+    return cues
 
 
 def _prosody(record: Mapping[str, Any]) -> Prosody:
-    _check(*(value for value in record.values() if value is not None))
-    return Prosody(**record)
+    known = _known(Prosody, record)
+    _check(*(value for value in known.values() if value is not None))
+    return Prosody(**known)
 
 
 def _affect(record: Mapping[str, Any], reading: EmotionReading) -> AffectiveState:
@@ -313,7 +330,7 @@ def _affect(record: Mapping[str, Any], reading: EmotionReading) -> AffectiveStat
     older = {"state": record.get("state", UNKNOWN), "strategy": record.get("strategy", AffectiveState.strategy)}
     if older["state"] != UNKNOWN:
         older |= {"confidence": reading.confidence, **{axis: getattr(reading, axis) for axis in _AXES}}
-    affect = AffectiveState(**record.get("affect", older))
+    affect = AffectiveState(**_known(AffectiveState, record.get("affect", older)))
     if affect.state not in (*STATES, UNKNOWN) or affect.strategy not in STRATEGIES:
         raise ValueError(affect.state)
     _check(affect.confidence, affect.incongruence, *_axes_known(affect))

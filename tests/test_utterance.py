@@ -9,6 +9,7 @@ from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN, canonical_emotion
 from emotionlayer_rasa.utterance import (
     CUES,
     METADATA_KEY,
+    RECORD_VERSION,
     AffectiveState,
     EmotionReading,
     Prosody,
@@ -47,7 +48,7 @@ def test_metadata_survives_json_and_back():
 
 def test_a_record_of_the_first_version_is_still_read():
     record = utterance(anger=0.75).to_metadata()
-    del record["words"], record["affect"]
+    del record["version"], record["words"], record["affect"]
     older = Utterance.from_metadata("hi", {METADATA_KEY: {**record, "state": "anger", "strategy": "x"}})
     assert older.emotion.label == UNKNOWN, "no known strategy"
     record |= {"state": "anger", "strategy": "active_deescalation"}
@@ -56,6 +57,17 @@ def test_a_record_of_the_first_version_is_still_read():
     assert older.affect == AffectiveState("anger", "active_deescalation", 0.75, 0.1, 0.9, 0.8)
     unknown = {**record, "state": UNKNOWN, "strategy": "direct_efficiency"}
     assert Utterance.from_metadata("hi", {METADATA_KEY: unknown}).affect == AffectiveState()
+
+
+def test_a_record_of_a_newer_writer_is_read_without_what_this_release_does_not_know():
+    before = utterance(anger=0.75, joy=0.25)
+    record = before.to_metadata()
+    assert record["version"] == RECORD_VERSION
+    for part in (record, record["emotion"], record["words"], record["words"]["emotion"], record["words"]["cues"]):
+        part["from_the_future"] = {"any": "thing"}
+    record["prosody"]["from_the_future"] = record["affect"]["from_the_future"] = ["any", "thing"]
+    after = Utterance.from_metadata(before.transcript.text, {METADATA_KEY: {**record, "version": 99}})
+    assert after == replace(before, transcript=replace(before.transcript, words=()))
 
 
 def test_metadata_holds_no_words():
@@ -93,7 +105,8 @@ def test_the_emotion_of_a_turn_is_the_voices_or_else_the_words():
         None,
         {},
         {"emotionlayer": None},
-        {"emotionlayer": {"emotion": {"label": "anger", "surplus": 1}}},
+        {"emotionlayer": {"emotion": {"label": "anger", "source": "guessed"}}},
+        {"emotionlayer": {"emotion": {"label": "anger", "model": {"name": "x"}}}},
         {"emotionlayer": {"emotion": {"label": "wrath"}}},
         {"emotionlayer": "anger"},
         {"emotionlayer": {"emotion": {"label": "anger", "confidence": "high"}}},
