@@ -1,5 +1,6 @@
 # make demo    set everything up and hear a call go through the assistant (ARGS="--audio a.wav b.wav")
-# make test    set everything up and run all tests
+# make test    set everything up and run all tests (ARGS="-m server" …: the marks are in pyproject.toml)
+# make test-fast    the tests that run no server, browser or language model and train nothing
 # make lint    style, types and the rules between the rooms
 # make model   train the Rasa assistant of this folder
 # make clean   remove the environment and everything built
@@ -12,13 +13,16 @@ export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo test lint model clean programs
+.PHONY: demo test test-fast lint model clean programs
 
 demo: .venv/.demo models/assistant.tar.gz
 	@$(PY) -m emotionlayer_rasa.cli demo $(ARGS)
 
 test: .venv/.test programs
 	$(PY) -m pytest $(ARGS)
+
+test-fast: .venv/.test programs
+	$(PY) -m pytest -m "not server and not browser and not train and not llm" $(ARGS)
 
 lint: .venv/.test
 	$(PY) -m ruff check .

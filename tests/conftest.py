@@ -38,6 +38,19 @@ MODEL_INPUTS = [
 ]
 
 
+MARKED_BY_FIXTURE = {"rasa": "server", "model": "server", "playwright": "browser", "small_agent": "train"}
+"""Who uses the fixture gets the mark; other slow modules have a ``pytestmark``."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses by the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long, so that ``make test-fast`` leaves it out."""
+    for item in items:
+        for fixture, mark in MARKED_BY_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
+
+
 def _rasa(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run a Rasa command in the assistant's folder."""
     return subprocess.run(

@@ -20,6 +20,8 @@ from emotionlayer_rasa.cli.servers import Servers, free_port
 from emotionlayer_rasa.nlg.server import MAX_BODY_BYTES
 from emotionlayer_rasa.utterance import METADATA_KEY, AffectiveState, EmotionReading, Transcript, Utterance
 
+pytestmark = pytest.mark.server
+
 SECRET = "Zerbino-4711"
 TOKEN = "a & long=secret"
 BUTTONS = [{"title": "Yes, please", "payload": "/affirm"}, {"title": "No, thanks", "payload": "/deny"}]

@@ -12,6 +12,8 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import SlotSet
 from small_bot import Talk, spoken, train_bot, write_bot
 
+pytestmark = pytest.mark.train
+
 CONFIG = """
 recipe: default.v1
 assistant_id: ted-bot

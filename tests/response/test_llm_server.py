@@ -29,6 +29,8 @@ from emotionlayer_rasa.response.prompt import Messages
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance
 
+pytestmark = pytest.mark.llm
+
 SLOTS = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
 ROOT = Path(__file__).parents[2]
 

@@ -16,6 +16,8 @@ from emotionlayer_rasa.response.prompt import compose_messages, instructions
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance
 
+pytestmark = pytest.mark.llm
+
 FACTS = {
     "en": {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"},
     "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},

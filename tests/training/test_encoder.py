@@ -24,6 +24,8 @@ from emotionlayer_rasa.training.encoder import (
 from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.network import export_encoder
 
+pytestmark = pytest.mark.train
+
 
 @pytest.mark.parametrize("count", [4800, 16000, 33333])
 def test_log_mel_is_whispers(count):

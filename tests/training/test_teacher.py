@@ -21,6 +21,8 @@ from emotionlayer_rasa.training.teacher import (
     teacher_opinion,
 )
 
+pytestmark = pytest.mark.train
+
 
 def synthetic(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features in odd units, and ratings 1..5: loud is excited, high pitched is dominant, valence is chance."""

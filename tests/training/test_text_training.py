@@ -16,6 +16,8 @@ from emotionlayer_rasa.training.text.figures import f1
 from emotionlayer_rasa.training.text.ngrams import fit_ngrams
 from emotionlayer_rasa.training.text.train import TextTraining, train_text
 
+pytestmark = pytest.mark.train
+
 WORDS = {"en": {"good": "joy", "bad": "anger", "so": "neutral"}, "it": {"buono": "joy", "male": "anger"}}
 NAMES = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
 

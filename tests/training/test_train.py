@@ -22,6 +22,8 @@ from emotionlayer_rasa.training.held_out import speaker_folds
 from emotionlayer_rasa.training.material import _targets
 from emotionlayer_rasa.training.train import train
 
+pytestmark = pytest.mark.train
+
 VOICES = {"anger": (260.0, 0.6), "sadness": (120.0, 0.02), "neutral": (180.0, 0.15)}
 """Pitch in Hz and loudness of each synthetic emotion."""
 
