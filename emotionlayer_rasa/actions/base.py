@@ -16,10 +16,21 @@ from emotionlayer_rasa.response import Reply, ReplySettings, draft_reply, speech
 
 logger = logging.getLogger(__name__)
 
+PAYLOAD_CHANNELS = frozenset({"voice", "rest", "callback", "cmdline", "rasa", "collector", "queue"})
+"""Channels that carry a custom payload beside a text: ours, and Rasa's that answer a program in JSON.
+
+``collector`` and ``queue`` are the names that an NLG server is told where the answer goes to one of the latter.
+Every other channel, one of a bot's own too, gets text only. That a client of ``rest`` may give itself another name
+does no harm: it is answered over ``rest`` all the same.
+"""
+
 CHAT_CHANNELS = frozenset(
-    {"botframework", "facebook", "hangouts", "mattermost", "rocketchat", "slack", "telegram", "twilio"}
+    {
+        *("botframework", "facebook", "hangouts", "mattermost", "rocketchat", "slack", "socketio", "telegram"),
+        *("twilio", "twilio_voice", "webexteams"),
+    }
 )
-"""Rasa's channels to messengers. They show a custom payload as JSON, or reject it, so they get none."""
+"""Rasa's other channels: with a payload of ours they fail, post an empty message, or show people JSON."""
 
 
 class SpeakingAction(Action, ABC):
@@ -65,12 +76,12 @@ class SpeakingAction(Action, ABC):
 
 
 def say(dispatcher: CollectingDispatcher, conversation: Conversation, reply: Reply) -> None:
-    """Send a reply with its speech settings.
+    """Send a reply, over the channels that carry them with its speech settings.
 
     Rasa's own output channels deliver the payload as a second message, right behind the text; ``VoiceInput``
     delivers both in one.
     """
-    payload = None if conversation.channel in CHAT_CHANNELS else reply.payload()
+    payload = reply.payload() if conversation.channel in PAYLOAD_CHANNELS else None
     dispatcher.utter_message(text=reply.text, json_message=payload)
 
 

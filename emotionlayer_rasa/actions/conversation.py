@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from rasa_sdk import Tracker
 
@@ -44,7 +44,8 @@ class Conversation:
         slots: all slots.
         said: the assistant's messages, oldest first.
         language: the language to answer in.
-        channel: name of the input channel, empty when unknown.
+        channel: name of the channel over which the turn came and the answer goes out; empty when that is not
+            known, as at the start of a session, and on a reminder or ``trigger_intent``.
         sender: Rasa's id of the conversation.
         events: all events, oldest first.
         application_profile: what the assistant is for; see :class:`emotionlayer_rasa.response.ReplySettings`.
@@ -96,11 +97,27 @@ def read_conversation(tracker: Tracker, application_profile: str = DEFAULT_PROFI
         language=supported_language(
             tracker.slots.get("language"), utterance.transcript.language, default_language()
         ),
-        channel=str(turn.get("input_channel") or ""),
+        channel=_channel(events),
         sender=str(tracker.sender_id),
         events=tuple(events),
         application_profile=application_profile,
     )
+
+
+def _channel(events: Sequence[Mapping[str, Any]]) -> str:
+    """The channel of the turn that is being answered.
+
+    At the start of a session, and whenever the bot has gone back to listening, the last turn's channel says
+    nothing of where a message goes; nor does that of an external turn, which Rasa copies from the turn before.
+    """
+    for event in reversed(events):
+        if event.get("event") == "user":
+            metadata = event.get("metadata")
+            external = isinstance(metadata, Mapping) and metadata.get("is_external")
+            return "" if external else str(event.get("input_channel") or "")
+        if event.get("event") == "action" and event.get("name") == "action_listen":
+            break
+    return ""
 
 
 def default_language() -> str:

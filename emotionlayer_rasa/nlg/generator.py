@@ -10,7 +10,7 @@ from typing import Any, Mapping
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa_sdk import Tracker
 
-from emotionlayer_rasa.actions.base import CHAT_CHANNELS
+from emotionlayer_rasa.actions.base import PAYLOAD_CHANNELS
 from emotionlayer_rasa.actions.conversation import Conversation, read_conversation
 from emotionlayer_rasa.consent import may_analyse
 from emotionlayer_rasa.errors import LLMError
@@ -57,9 +57,10 @@ class ResponseGenerator:
             request: ``response`` (its name), ``arguments``, ``tracker`` (with all events) and ``channel``.
 
         Returns:
-            The message as Rasa's own generator gives it, in tone, with the speech settings beneath what the bot
-            itself has under ``custom``. Where anything of ours fails, the message as it is; empty for a response
-            that the domain does not have, or none of whose variations fits: Rasa then says nothing.
+            The message as Rasa's own generator gives it, in tone, and where the channel carries a payload with the
+            speech settings beneath what the bot itself has under ``custom``. Where anything of ours fails, the
+            message as it is; empty for a response that the domain does not have, or none of whose variations fits:
+            Rasa then says nothing.
         """
         started = time.perf_counter()
         name = str(request.get("response") or "")
@@ -100,7 +101,7 @@ class ResponseGenerator:
         if strategy != NEUTRAL and not _mapping(message.get("metadata")).get("verbatim"):
             text, source = await self._reworded(text, strategy, conversation)
         custom = message.get("custom") or {}
-        if channel not in CHAT_CHANNELS and isinstance(custom, dict):
+        if channel in PAYLOAD_CHANNELS and isinstance(custom, dict):
             message = {**message, "custom": {**speech_payload(text, strategy, conversation.language), **custom}}
         return {**message, "text": text}, strategy, source
 

@@ -188,8 +188,8 @@ def test_the_bots_own_custom_payload_wins() -> None:
     assert answer("utter_card", caller()) == {"custom": {"blocks": [{"type": "section"}]}}
 
 
-@pytest.mark.parametrize("channel", sorted(CHAT_CHANNELS))
-def test_messengers_get_no_speech_settings(channel: str) -> None:
+@pytest.mark.parametrize("channel", [*sorted(CHAT_CHANNELS), "my_channel", ""])
+def test_channels_that_carry_no_payload_get_no_speech_settings(channel: str) -> None:
     said = answer("utter_hours", caller(), channel=channel)
     assert said["text"].startswith("I am sorry about this.")
     assert "custom" not in said
