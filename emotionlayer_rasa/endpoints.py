@@ -1,16 +1,20 @@
-"""Reading our sections of ``endpoints.yml``."""
+"""Reading our sections of ``endpoints.yml``, and what the servers they name ask for."""
 
 from __future__ import annotations
 
 import os
 import re
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, TypeVar
 
 import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.settings import S, read_settings
+from emotionlayer_rasa.settings import Settings, read_settings
+
+S = TypeVar("S", bound=Settings)
 
 ENDPOINTS_VARIABLE = "EMOTIONLAYER_ENDPOINTS"
 """Environment variable with the path of ``endpoints.yml``, where it is not in the working folder."""
@@ -56,3 +60,18 @@ def _expanded(value: Any, where: str) -> Any:
     if missing:
         raise ConfigurationError(f"{where}: set the environment variable {', '.join(missing)}, or remove it here.")
     return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match.group(1)], value)
+
+
+def retry_after_s(header: str) -> float:
+    """Seconds that a ``Retry-After`` asks for, itself or by a date (RFC 9110, 10.2.3); 0 for anything else."""
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        date = parsedate_to_datetime(header)
+    except (TypeError, ValueError):
+        return 0.0
+    if date.tzinfo is None:  # "-0000": UTC, of a sender that does not tell its zone
+        date = date.replace(tzinfo=timezone.utc)
+    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())

@@ -7,11 +7,12 @@ are enough, and an event loop that awaits :meth:`Listener.hear` stays free.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from threading import Lock
-from typing import Callable, Sequence, TypeVar
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock, Thread
+from typing import Any, Callable, Generic, Iterator, Sequence, TypeVar
 
 import pydantic
 import structlog
@@ -20,7 +21,7 @@ from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, RawEncoding, Wavef
 from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.emotion.text import create_text_reader
-from emotionlayer_rasa.errors import BusyError, ConfigurationError
+from emotionlayer_rasa.errors import BusyError, ConfigurationError, ModelUnavailableError
 from emotionlayer_rasa.live import Consent, LiveSession, LiveSettings, join
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
@@ -33,6 +34,9 @@ T = TypeVar("T")
 
 _CALLS_A_WORKER = 4
 """Live calls for each worker, where no other number is set: see :class:`LiveSettings`."""
+
+_NEARLY_LOADED_S = 1.0
+"""How long the end waits for a model that is being loaded, seconds: those on this machine are ready by then."""
 
 
 class ListenerSettings(Settings):
@@ -63,34 +67,28 @@ class Listener:
 
     def __init__(self, settings: ListenerSettings | None = None, store: ModelStore | None = None) -> None:
         self.settings = settings or ListenerSettings()
-        self._store = store or ModelStore()
+        store = store or ModelStore()
+        self._transcriber = Engine(lambda: create_transcriber(self.settings.transcription, store))
+        self._recognizer = Engine(lambda: create_recognizer(self.settings.emotion))
         # Two threads a worker: one for the words, one for the emotion.
         self._pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener")
         # Streams want short work done soon: they do not queue behind whole utterances.
         self._stream_pool = ThreadPoolExecutor(2 * self.settings.workers, thread_name_prefix="listener-live")
         self._preparing: asyncio.Task[None] | None = None
-        self._in_flight = self._running = self._streaming = self._live = 0
-        self._loading = Lock()
-
-    @cached_property
-    def _loaded_transcriber(self) -> Transcriber:
-        return create_transcriber(self.settings.transcription, self._store)
-
-    @cached_property
-    def _loaded_recognizer(self) -> EmotionRecognizer:
-        return create_recognizer(self.settings.emotion)
+        self._jobs: set[Future[Any]] = set()
+        """What the threads have to do: also what was given up, since a thread cannot be stopped."""
+        self._utterances: set[_Place] = set()
+        self._live = 0
 
     @property
     def transcriber(self) -> Transcriber:
         """The transcriber, loaded if need be (seconds, or a download)."""
-        with self._loading:
-            return self._loaded_transcriber
+        return self._transcriber.get()
 
     @property
     def recognizer(self) -> EmotionRecognizer:
         """The emotion recognizer, loaded if need be."""
-        with self._loading:
-            return self._loaded_recognizer
+        return self._recognizer.get()
 
     @property
     def threshold(self) -> float:
@@ -103,7 +101,7 @@ class Listener:
     @property
     def busy(self) -> bool:
         """Whether every worker has something to do, utterances and streams together: leave out what can be."""
-        return self._running + self._streaming >= self.settings.workers
+        return len(self._jobs) >= self.settings.workers
 
     @property
     def max_live(self) -> int:
@@ -173,21 +171,13 @@ class Listener:
             AudioError: the bytes cannot be used.
             ModelError, MissingExtraError: a model cannot be had.
         """
-        if self._in_flight >= self.settings.workers + self.settings.waiting:
-            raise BusyError(
-                f"All {self.settings.workers} workers are busy and {self.settings.waiting} utterances wait. "
-                "Try again in a second, or raise 'workers' or 'waiting'."
-            )
-        self._in_flight += 1
-        try:
+        with self._place() as place:
             began = time.perf_counter()
-            waveform, decode_ms = await self.run(self._decode, data, encoding, sample_rate)
+            waveform, decode_ms = await self._begin(place, self._decode, data, encoding, sample_rate)
             (said, transcription_ms, words, text_ms), (voice, prosody, emotion_ms) = await asyncio.gather(
-                self.run(self._understand, waveform, transcript, emotion),
-                self.run(self.read_voice, waveform, emotion),
+                self._begin(place, self._understand, waveform, transcript, emotion),
+                self._begin(place, self.read_voice, waveform, emotion),
             )
-        finally:
-            self._in_flight -= 1
         timings = {
             "decode": decode_ms,
             "transcription": transcription_ms,
@@ -231,27 +221,60 @@ class Listener:
         return session
 
     def close(self) -> None:
-        """End the threads; utterances being heard are finished first. Close live sessions before."""
+        """End the threads. Close live sessions before.
+
+        Waits for what a thread is at, a few seconds at most: what has not begun is given up, and so are models
+        that are still being loaded.
+        """
         if self._preparing:
             self._preparing.cancel()
-        self._stream_pool.shutdown()
-        self._pool.shutdown()
+        self._transcriber.close()
+        self._recognizer.close()
+        for pool in (self._stream_pool, self._pool):
+            pool.shutdown(cancel_futures=True)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """Call in a thread for whole utterances."""
-        self._running += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
-        finally:
-            self._running -= 1
+        return await self._submit(self._pool, function, *args)
 
     async def run_stream(self, function: Callable[..., T], *args: object) -> T:
         """Call in a thread for short work on streams."""
-        self._streaming += 1
+        return await self._submit(self._stream_pool, function, *args)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, function: Callable[..., T], *args: object, place: _Place | None = None
+    ) -> asyncio.Future[T]:
+        job = pool.submit(function, *args)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        if place:
+            place.jobs.append(job)
+        return asyncio.wrap_future(job)
+
+    def _begin(self, place: _Place, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        return self._submit(self._pool, function, *args, place=place)
+
+    @contextmanager
+    def _place(self) -> Iterator[_Place]:
+        """A place among the utterances that are heard or wait, taken until the last of its jobs is done."""
+        if len(self._utterances) >= self.settings.workers + self.settings.waiting:
+            raise BusyError(
+                f"All {self.settings.workers} workers are busy and {self.settings.waiting} utterances wait. "
+                "Try again in a second, or raise 'workers' or 'waiting'."
+            )
+        place = _Place()
+        self._utterances.add(place)
+
+        def leave(_: object = None) -> None:
+            if all(job.done() for job in place.jobs):
+                self._utterances.discard(place)
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._stream_pool, function, *args)
+            yield place
         finally:
-            self._streaming -= 1
+            leave()
+            for job in place.jobs:
+                job.add_done_callback(leave)
 
     def _decode(self, data: bytes, encoding: RawEncoding | None, sample_rate: int) -> tuple[Waveform, float]:
         began = time.perf_counter()
@@ -306,3 +329,68 @@ class Listener:
             log.error("listener.emotion.failed", error=type(error).__name__)
             reading = EmotionReading()
         return reading, prosody, 1000 * (time.perf_counter() - began)
+
+
+class Engine(Generic[T]):
+    """A model that is loaded at its first use, once.
+
+    It is loaded in a thread of its own that does not outlive the process: a download may take minutes, and cannot
+    be stopped from outside.
+
+    Args:
+        load: gives the model; what it raises is raised by :meth:`get`, and the next :meth:`get` tries again.
+    """
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        self._load = load
+        self._lock = Lock()
+        self._loading: Future[T] | None = None
+        self._thread: Thread | None = None
+        self._closed = False
+
+    def get(self) -> T:
+        """The model, loaded if need be (seconds, or a download).
+
+        Raises:
+            ModelUnavailableError: the engine is closed.
+        """
+        with self._lock:
+            if self._loading is None or (self._loading.done() and self._loading.exception()):
+                self._loading = Future()
+                if self._closed:
+                    self._loading.set_exception(_ended())
+                else:
+                    self._thread = Thread(target=self._fill, args=(self._loading,), daemon=True)
+                    self._thread.start()
+            loading = self._loading
+        return loading.result()
+
+    def close(self) -> None:
+        """Load nothing more; who waits for the model is told so."""
+        with self._lock:
+            self._closed = True
+        if self._loading and self._thread:
+            self._thread.join(_NEARLY_LOADED_S)
+            with contextlib.suppress(InvalidStateError):
+                self._loading.set_exception(_ended())
+
+    def _fill(self, loading: Future[T]) -> None:
+        try:
+            model = self._load()
+        except BaseException as error:
+            with contextlib.suppress(InvalidStateError):  # closed meanwhile
+                loading.set_exception(error)
+        else:
+            with contextlib.suppress(InvalidStateError):
+                loading.set_result(model)
+
+
+def _ended() -> ModelUnavailableError:
+    return ModelUnavailableError("The model was not loaded before the listener was closed. Make a new listener.")
+
+
+class _Place:
+    """The place that an utterance takes: its jobs in the threads so far."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Future[Any]] = []

@@ -9,6 +9,7 @@ writes at a time. Layout of the cache::
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import os
@@ -128,7 +129,7 @@ class ModelStore:
         partial = self.cache_dir / f".{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
-        try:
+        with _afterwards(lambda: shutil.rmtree(partial, ignore_errors=True)):
             archive = partial / "archive.zip"
             with _progress_bar(name) if self._on_progress is None else _given(self._on_progress) as progress:
                 _download(url, archive, self.cache_dir / name, progress)
@@ -138,8 +139,6 @@ class ModelStore:
             os.replace(model, self.cache_dir / name)
             if not sha256:
                 logger.info("model_store.downloaded: '%s'; to pin it, set 'sha256: %s'", name, actual)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
     def _checked_sum(self, name: str, url: str, archive: Path, sha256: str | None) -> str:
         actual = _sum_of(archive)
@@ -255,6 +254,17 @@ def _write_whole(file: Path, text: str) -> None:
 
 
 @contextmanager
+def _afterwards(clean_up: Callable[[], object]) -> Iterator[None]:
+    """Clean up after the block, or at the end of the process, which a daemon thread's ``finally`` does not see."""
+    atexit.register(clean_up)
+    try:
+        yield
+    finally:
+        atexit.unregister(clean_up)
+        clean_up()
+
+
+@contextmanager
 def _given(progress: Progress) -> Iterator[Progress]:
     yield progress
 
@@ -278,8 +288,5 @@ def _progress_bar(name: str) -> Iterator[Progress]:
         bar.start()  # with the first bytes: a host that cannot be reached shows no bar
         bar.update(task, completed=done, total=total)
 
-    try:
+    with _afterwards(lambda: bar.stop() if bar.live.is_started else None):  # shows the cursor again
         yield draw
-    finally:
-        if bar.live.is_started:
-            bar.stop()

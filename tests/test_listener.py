@@ -1,16 +1,22 @@
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from test_model_store import Server, leftovers
 
 from emotionlayer_rasa import listener as listener_module
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import Waveform, decode_audio
 from emotionlayer_rasa.emotion import EmotionRecognizer
 from emotionlayer_rasa.errors import AudioError, BusyError, ModelUnavailableError
-from emotionlayer_rasa.listener import Listener, ListenerSettings
+from emotionlayer_rasa.listener import Engine, Listener, ListenerSettings
 from emotionlayer_rasa.live import LiveSettings
+from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.transcription import Transcriber
@@ -98,7 +104,7 @@ class BrokenRecognizer(EmotionRecognizer):
 
 def with_engines(transcriber: Transcriber, recognizer: EmotionRecognizer, **settings: int) -> Listener:
     listener = Listener(ListenerSettings(**settings))
-    listener.__dict__.update(_loaded_transcriber=transcriber, _loaded_recognizer=recognizer)
+    listener._transcriber, listener._recognizer = Engine(lambda: transcriber), Engine(lambda: recognizer)
     return listener
 
 
@@ -164,6 +170,105 @@ def test_a_full_pool_says_busy_and_the_event_loop_stays_free():
     asyncio.run(three_callers())
     listener.close()
     assert all(name.startswith("listener") for name in transcriber.threads)
+
+
+def test_what_was_given_up_counts_until_its_thread_is_done():
+    transcriber = SlowTranscriber()
+    listener = with_engines(transcriber, BrokenRecognizer(), workers=1, waiting=0)
+
+    async def call() -> None:
+        given_up = asyncio.create_task(listener.hear(KOREAN.read_bytes()))
+        while not transcriber.threads:
+            await asyncio.sleep(0.01)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        assert given_up.cancelled()
+        assert listener.busy
+        with pytest.raises(BusyError):
+            await listener.hear(KOREAN.read_bytes())
+        transcriber.release.set()
+        while listener.busy:
+            await asyncio.sleep(0.01)
+        assert (await listener.hear(KOREAN.read_bytes())).transcript.text == "words"
+
+    asyncio.run(call())
+    listener.close()
+
+
+@pytest.fixture
+def server():
+    """Its downloads stand still half way."""
+    server = Server()
+    server.files["vosk-model-small-it-0.22.zip"] = bytes(100_000)
+    server.gate.clear()
+    yield server
+    server.close()
+
+
+def downloading(server: Server, folder: Path) -> Listener:
+    settings = {"transcription": {"language": "it", "fallback": None, "vosk": {"base_url": server.url}}}
+    return Listener(read_settings(ListenerSettings, settings, "test"), ModelStore(folder))
+
+
+def test_the_end_does_not_wait_for_a_download(server, tmp_path):
+    async def call() -> None:
+        listener = downloading(server, tmp_path)
+        warming_up = asyncio.create_task(listener.warm_up())
+        while not server.requested.is_set():
+            await asyncio.sleep(0.01)
+        listener.close()
+        with pytest.raises(ModelUnavailableError, match="not loaded before"):
+            await warming_up
+
+    asyncio.run(call())
+    assert not server.gate.is_set()
+
+
+def test_the_voice_does_not_wait_for_the_download_of_a_transcriber(server, tmp_path):
+    async def call() -> None:
+        listener = downloading(server, tmp_path)
+        words = asyncio.create_task(listener.warm_up(emotion=False))
+        while not server.requested.is_set():
+            await asyncio.sleep(0.01)
+        await listener.warm_up(transcript=False)
+        assert 0 < listener.threshold < 1
+        assert not words.done()
+        listener.close()
+        await asyncio.gather(words, return_exceptions=True)
+
+    asyncio.run(call())
+
+
+def test_one_language_does_not_wait_for_the_download_of_another(server, tmp_path, listener):
+    async def call() -> None:
+        italian = downloading(server, tmp_path)
+        words = asyncio.create_task(italian.warm_up(emotion=False))
+        while not server.requested.is_set():
+            await asyncio.sleep(0.01)
+        transcription = listener.settings.transcription.copy(update={"fallback": None})
+        vosk = transcription.vosk.copy(update={"kept_recognizers": 1})  # not the one that is loaded already
+        korean = Listener(ListenerSettings(transcription=transcription.copy(update={"vosk": vosk})))
+        await korean.warm_up(emotion=False)
+        assert not words.done()
+        korean.close()
+        italian.close()
+        await asyncio.gather(words, return_exceptions=True)
+
+    asyncio.run(call())
+
+
+def test_ctrl_c_ends_a_program_in_the_middle_of_a_download(server, tmp_path):
+    command = [sys.executable, "-m", "emotionlayer_rasa.cli", "analyze", str(KOREAN), "--language", "it"]
+    environment = {**os.environ, "EMOTIONLAYER_VOSK_URL": server.url, "EMOTIONLAYER_CACHE": str(tmp_path)}
+    program = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert server.requested.wait(60)
+    program.send_signal(signal.SIGINT)
+    told, _ = program.communicate(timeout=20)  # the download goes on after 30
+    assert program.returncode
+    assert "Aborted!" in told
+    assert leftovers(tmp_path) == []
 
 
 def test_a_recognizer_that_fails_does_not_end_the_call():

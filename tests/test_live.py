@@ -14,7 +14,7 @@ from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
 from emotionlayer_rasa.emotion import EmotionRecognizer, create_recognizer, measure_prosody
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.errors import BusyError, ConfigurationError, ModelUnavailableError, UnsupportedAudioError
-from emotionlayer_rasa.listener import Listener, ListenerSettings
+from emotionlayer_rasa.listener import Engine, Listener, ListenerSettings
 from emotionlayer_rasa.live import (
     Discarded,
     Final,
@@ -110,9 +110,8 @@ def with_engines(
     transcriber: Transcriber, recognizer: EmotionRecognizer | None = None, **settings: Any
 ) -> Listener:
     listener = Listener(read_settings(ListenerSettings, settings, "test"))
-    listener.__dict__.update(
-        _loaded_transcriber=transcriber, _loaded_recognizer=recognizer or CountingRecognizer()
-    )
+    listener._transcriber = Engine(lambda: transcriber)
+    listener._recognizer = Engine(lambda: recognizer or CountingRecognizer())
     return listener
 
 

@@ -19,13 +19,13 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import Any, Literal, Mapping
+from typing import Any, Iterator, Literal, Mapping
 
 import httpx
 from pydantic import Field
 
 from emotionlayer_rasa.actions.outbox import Entry, Outbox, State
-from emotionlayer_rasa.endpoints import read_section
+from emotionlayer_rasa.endpoints import read_section, retry_after_s
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.settings import Settings
 
@@ -39,7 +39,10 @@ PATIENCE_S = 2.0
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0
-"""The pause after the first fruitless attempt doubles up to this; each is shortened by up to half, by chance."""
+"""The pause after the first fruitless attempt doubles up to this; each is shortened by up to half, by chance.
+
+So does the pause in which nothing is posted in the background, once the webhook gave no answer at all.
+"""
 
 LONGEST_RETRY_AFTER_S = 3600.0
 """How far a webhook's ``Retry-After`` is followed."""
@@ -58,7 +61,7 @@ class HandoffSettings(Settings):
         url: where summaries are posted. Redirects are not followed.
         secret_env: environment variable that holds the secret which signs them.
         timeout_s: seconds that the webhook may take; a caller waits two of them.
-        retries: attempts after the first one, with pauses that grow to five minutes: 100 take about six hours.
+        retries: attempts after the first one, with pauses that grow to five minutes: 100 take six hours or more.
             After the last one the summary is kept, and tried again when the action server starts.
         turns: how many of the caller's last turns a summary tells.
         transcripts: ``redacted``, or ``none`` for summaries without what was said.
@@ -122,6 +125,10 @@ class Handoff:
                 f"handoff.outbox: the folder {settings.outbox} cannot be used ({error.strerror}). Name another "
                 "one, or let the action server write there."
             ) from None
+        self._unanswered = 0
+        """How often in a row the webhook gave no answer."""
+        self._silent_until = 0.0
+        """POSIX time, in seconds, before which it is not asked for what waits."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._wake: asyncio.Event
@@ -196,10 +203,11 @@ class Handoff:
                 self._wake.clear()
                 due = {id: self._due(id) for id in self.outbox.waiting()}
                 now = time.time()
-                ready = [id for id, at in due.items() if at <= now]
-                for start in range(0, len(ready), AT_ONCE):
-                    await asyncio.gather(*(self._retry(id) for id in ready[start : start + AT_ONCE]))
-                pause = min([pause, *(at - now for at in due.values() if at > now)])
+                ready = iter([id for id, at in due.items() if at <= now])
+                await asyncio.gather(*(self._retry_all(ready) for _ in range(AT_ONCE)))
+                now = time.time()
+                later = [max(at, self._silent_until) for at in due.values()]
+                pause = min([pause, *(at - now for at in later if at > now)])
             except Exception as error:  # whatever it is, the next round may do better
                 logger.error("handoff.outbox.unusable folder=%s error=%s", self.outbox.folder, _kind(error))
             with contextlib.suppress(asyncio.TimeoutError):
@@ -231,6 +239,11 @@ class Handoff:
                 return "failed" if reason else "delivered"
         return self.outbox.state(id) or "failed"
 
+    async def _retry_all(self, ready: Iterator[str]) -> None:
+        """One of several that share ``ready``; they stop where the webhook does not answer."""
+        while time.time() >= self._silent_until and (id := next(ready, None)):
+            await self._retry(id)
+
     async def _retry(self, id: str) -> None:
         with self.outbox.claim(id) as mine:
             if mine and self._due(id) <= time.time():
@@ -261,8 +274,7 @@ class Handoff:
                 *(id, reason, attempts, self.outbox.folder),
             )
         else:
-            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(entry.attempts, 20))
-            pause = max(retry_after, longest * random.uniform(0.5, 1))
+            pause = max(retry_after, _pause_s(entry.attempts))
             self.outbox.postpone(id, entry, time.time() + pause)
             self._wake.set()  # for a new pause
             logger.warning(
@@ -282,14 +294,24 @@ class Handoff:
         try:
             status, retry_after = await asyncio.wait_for(self._status(body, headers), self.settings.timeout_s)
         except (asyncio.TimeoutError, httpx.TimeoutException):
+            self._note_silence()
             return "late", 0.0
         except (httpx.HTTPError, OSError):
+            self._note_silence()
             return "unreachable", 0.0
+        if self._unanswered:
+            self._unanswered, self._silent_until = 0, 0.0
+            self._wake.set()  # for what waits
         if 200 <= status < 300:
             return None, None
         # Requests that are wrong today are wrong tomorrow; so are redirects, which are not followed.
         again = status >= 500 or status in (408, 429)
         return f"status_{status}", retry_after if again else None
+
+    def _note_silence(self) -> None:
+        if time.time() >= self._silent_until:  # else one of several at once has noted it
+            self._silent_until = time.time() + _pause_s(self._unanswered)
+            self._unanswered += 1
 
     async def _status(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, float]:
         # What the webhook answers beside its status is not read: it may be long.
@@ -297,8 +319,14 @@ class Handoff:
         async with self._client.stream(
             "POST", self.settings.url, content=body, headers=dict(headers), timeout=timeout
         ) as answer:
-            wish = answer.headers.get("Retry-After", "")
-            return answer.status_code, min(float(wish), LONGEST_RETRY_AFTER_S) if wish.isdecimal() else 0.0
+            return answer.status_code, min(
+                retry_after_s(answer.headers.get("Retry-After", "")), LONGEST_RETRY_AFTER_S
+            )
+
+
+def _pause_s(attempts: int) -> float:
+    """How long to wait after so many fruitless attempts and one more."""
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempts, 20)) * random.uniform(0.5, 1)
 
 
 def _body(summary: Mapping[str, Any]) -> bytes:

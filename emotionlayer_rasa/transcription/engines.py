@@ -50,8 +50,10 @@ ENGINES: Mapping[str, Callable[[TranscriptionSettings, ModelStore], Transcriber]
     "whisper": lambda settings, store: load_whisper(settings.whisper, settings.language, store),
 }
 
-_loaded: dict[tuple[str, str, Settings, Path], Transcriber] = {}
-_loading = threading.Lock()
+_Key = tuple[str, str, Settings, Path]
+_loaded: dict[_Key, Transcriber] = {}
+_loading: dict[_Key, threading.Lock] = {}
+"""One lock each: nobody waits for the download of a model of others."""
 
 
 def create_transcriber(
@@ -95,7 +97,7 @@ def create_transcriber(
 
 def _load(engine: str, settings: TranscriptionSettings, store: ModelStore) -> Transcriber:
     key = (engine, settings.language, getattr(settings, engine), store.cache_dir)
-    with _loading:
+    with _loading.setdefault(key, threading.Lock()):
         if key not in _loaded:
             _loaded[key] = ENGINES[engine](settings, store)
         return _loaded[key]

@@ -215,6 +215,8 @@ class VoskTranscriber(Transcriber):
             recognizer = self._waiting.pop()  # the one used last knows most, and the others may be too many
         except IndexError:
             recognizer = _Recognizer(self._new(None))
+        if recognizer.within:  # here and not when its stream was closed: it takes a while
+            recognizer.final_result()
         return _VoskStream(recognizer, self.language, self.model, self._keep)
 
     def prepare(self) -> None:
@@ -227,11 +229,11 @@ class VoskTranscriber(Transcriber):
         stream.finish()
 
     def _keep(self, recognizer: _Recognizer) -> None:
-        if recognizer.heard >= _LIFETIME:
+        if recognizer.heard < _LIFETIME and len(self._waiting) < self._kept:
+            self._waiting.append(recognizer)
+        else:
             recognizer.native = None
             _return_freed_memory()
-        elif len(self._waiting) < self._kept:
-            self._waiting.append(recognizer)
 
     def _new(self, grammar: Sequence[str] | None) -> Any:
         import vosk
@@ -287,10 +289,33 @@ def _with_options(folder: Path, options: Mapping[str, float]) -> Iterator[Path]:
 
 @dataclass
 class _Recognizer:
-    """Vosk's recogniser, and how many samples it has heard: it counts the times of its words from the first."""
+    """Vosk's recogniser, which hears one utterance after another.
+
+    Attributes:
+        native: Vosk's own.
+        heard: samples since it was made: it counts the times of its words from the first.
+        within: it has heard something of an utterance that it was not asked the final result of.
+        between: it has ended a segment and heard nothing since.
+    """
 
     native: Any
     heard: int = 0
+    within: bool = False
+    between: bool = False
+
+    def accept(self, pcm: bytes) -> bool:
+        """Hear 16-bit samples; whether they ended a segment."""
+        self.heard += len(pcm) // 2
+        self.within = True
+        self.between = bool(self.native.AcceptWaveform(pcm))
+        return self.between
+
+    def final_result(self) -> str:
+        """What is left of the utterance, as JSON; the next one begins afresh, with another speaker."""
+        if self.between:  # Vosk forgets the speaker on a final result only within a segment
+            self.accept(bytes(2))
+        self.within = self.between = False
+        return str(self.native.FinalResult())
 
 
 class _VoskStream(TranscriptionStream):
@@ -299,7 +324,7 @@ class _VoskStream(TranscriptionStream):
     Args:
         recognizer: has heard nothing, or was asked for a final result.
         language, model: of the transcript.
-        done: takes the recogniser when it has given its final result.
+        done: takes the recogniser when the stream is over, be it in the middle of an utterance.
     """
 
     def __init__(
@@ -315,31 +340,29 @@ class _VoskStream(TranscriptionStream):
         self._done = done
         self._start = recognizer.heard
         self._words: list[Word] = []
-        self._between = False
-        """Vosk has ended a segment and heard nothing since."""
 
     def accept(self, samples: np.ndarray) -> str:
         recognizer = self._open()
-        recognizer.heard += len(samples)
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-        self._between = bool(recognizer.native.AcceptWaveform(pcm))
-        if self._between:
-            self._note(recognizer.native.Result())
+        try:
+            if recognizer.accept(pcm):
+                self._note(recognizer.native.Result())
+        except Exception:
+            self._recognizer = None  # one that has failed is not used again
+            raise
         partial = json.loads(recognizer.native.PartialResult()).get("partial", "")
         heard = partial.replace(_UNKNOWN_WORD, " ").split()
         return " ".join([*(word.text for word in self._words), *heard])
 
     def close(self) -> None:
-        self._recognizer = None  # frees the native decoder now, not when the stream is collected
+        # Now, not when the stream is collected: one that is not kept is freed.
+        recognizer, self._recognizer = self._recognizer, None
+        if recognizer:
+            self._done(recognizer)
 
     def finish(self) -> Transcript:
-        recognizer = self._open()
-        if self._between:  # Vosk forgets the speaker on a final result only within a segment
-            recognizer.native.AcceptWaveform(bytes(2))
-            recognizer.heard += 1
-        self._note(recognizer.native.FinalResult())
+        self._note(self._open().final_result())
         self.close()
-        self._done(recognizer)
         words = tuple(self._words)
         return Transcript(" ".join(word.text for word in words), words, self._language, self._model)
 

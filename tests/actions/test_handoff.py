@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -105,8 +106,10 @@ def test_errors_of_the_server_are_retried_until_it_accepts(start: Start) -> None
     assert webhook.ids == ["first"] * 5
 
 
-def test_a_wish_for_a_pause_is_followed(start: Start) -> None:
-    with Webhook(503, 200, headers=[("Retry-After", "1000")]) as webhook:
+@pytest.mark.parametrize("wish", ["seconds", "date"])
+def test_a_wish_for_a_pause_is_followed(start: Start, wish: str) -> None:
+    header = "1000" if wish == "seconds" else formatdate(time.time() + 1000, usegmt=True)
+    with Webhook(503, 200, headers=[("Retry-After", header)]) as webhook:
         handoff = start(webhook.url)
         assert submit(handoff) == "queued"
         entry = handoff.outbox.read("first")
@@ -168,6 +171,27 @@ def test_an_answer_that_never_comes_ends_the_attempt(start: Start, caplog: pytes
         assert submit(handoff) == "queued"
         wait_until(lambda: len(webhook.got) > 1)
     assert "reason=late" in caplog.text
+
+
+def test_while_the_webhook_does_not_answer_only_a_few_try(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And when it answers again, all that waits is posted."""
+    ids = [f"summary-{number}" for number in range(20)]
+    dead = start(nowhere())
+    for id in ids:
+        assert submit(dead, {"id": id}) == "queued"
+    dead.close()
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 1000.0)
+    gate = threading.Event()
+    with Webhook(gate=gate) as webhook:
+        handoff = start(webhook.url, timeout_s=0.2)
+        wait_until(lambda: len(webhook.got) >= module.AT_ONCE)
+        time.sleep(0.5)
+        tried = list(webhook.ids)
+        assert len(tried) == module.AT_ONCE
+        gate.set()
+        assert submit(handoff, {"id": "new"}) == "delivered"
+        wait_until(lambda: len(list(handoff.outbox.folder.glob("*.json"))) == len(tried))
+    assert sorted(webhook.ids) == sorted([*ids, "new"])
 
 
 def test_one_that_waits_does_not_keep_another(start: Start) -> None:

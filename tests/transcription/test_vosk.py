@@ -174,7 +174,7 @@ def test_a_recogniser_is_asked_for_its_final_result_within_a_segment() -> None:
 def test_the_utterance_after_one_that_vosk_had_ended_by_itself(korean: Transcriber, music_where: Waveform) -> None:
     stream = korean.stream()
     blocks = iter(np.array_split(np.pad(music_where.samples, (0, 32_000)), 200))
-    while not stream._between:  # type: ignore[attr-defined]
+    while not stream._recognizer.between:  # type: ignore[attr-defined]
         stream.accept(next(blocks))
     assert stream.finish().text == "음악 어디에"
     assert korean.stream().finish().text == ""
@@ -184,6 +184,57 @@ def test_the_utterance_after_one_that_vosk_had_ended_by_itself(korean: Transcrib
     heard = stream.finish()
     assert heard.text == "음악 어디에"
     assert heard.words[0].start == pytest.approx(0.27, abs=0.05)
+
+
+def test_a_recogniser_is_kept_that_was_left_in_the_middle_of_an_utterance(
+    korean: Transcriber, music_where: Waveform, father_music_where: Waveform
+) -> None:
+    stream = korean.stream()
+    stream.accept(father_music_where.samples)
+    stream.close()
+    waiting = kept(korean)
+    stream = korean.stream()
+    stream.accept(father_music_where.samples[:20_000])
+    native = stream._recognizer.native  # type: ignore[attr-defined]
+    assert native is waiting[-1]
+    stream.close()
+    assert kept(korean) == waiting
+    assert korean.stream().finish().text == "", "of what was left nothing comes to the next one"
+    heard = korean.transcribe(music_where)
+    assert kept(korean)[-1] is native
+    assert heard.text == "음악 어디에"
+    assert heard.words[0].start == pytest.approx(0.27, abs=0.05)
+    assert heard.words[-1].end <= music_where.duration_s
+
+
+def test_a_recogniser_that_has_failed_is_not_kept(korean: Transcriber, music_where: Waveform) -> None:
+    class Failing:
+        def AcceptWaveform(self, pcm: bytes) -> bool:
+            raise RuntimeError("out of order")
+
+    stream = korean.stream()
+    waiting = kept(korean)
+    stream._recognizer.native = Failing()  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="out of order"):
+        stream.accept(music_where.samples)
+    stream.close()
+    assert kept(korean) == waiting
+
+
+def test_memory_is_given_back_with_each_recogniser_that_is_not_kept(
+    music_where: Waveform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[None] = []
+    monkeypatch.setattr(vosk_module, "_return_freed_memory", lambda: given_back.append(None))
+    settings = VoskSettings(model=model_folder(), kept_recognizers=1)
+    transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
+    transcriber._waiting.clear()  # type: ignore[attr-defined]
+    streams = [transcriber.stream() for _ in range(3)]
+    for stream, end in zip(streams, ("close", "finish", "close"), strict=True):
+        stream.accept(music_where.samples[:16_000])
+        getattr(stream, end)()
+    assert len(kept(transcriber)) == 1
+    assert len(given_back) == 2
 
 
 def test_kept_recognisers_are_bounded(music_where: Waveform, monkeypatch: pytest.MonkeyPatch) -> None:
