@@ -14,12 +14,16 @@ from emotionlayer_rasa.actions.summary import summarise
 
 logger = logging.getLogger(__name__)
 
+OFFER = "utter_offer_human"
+"""The response that offers a person: a yes to it asks for one."""
+
 
 class ActionEscalateToHuman(SpeakingAction):
     """Sets the slot ``escalated``, posts a summary to those who take over, and tells the caller what came of it.
 
     The slot ends the analysis of voice and words. Without ``handoff:`` in ``endpoints.yml`` nothing is posted: the
-    slot is all that a person can go by, and the caller is told no more than that.
+    slot is all that a person can go by, and the caller is told to try another way. A caller who did not ask for a
+    person hears first that one should take over.
 
     Raises:
         ConfigurationError: when the action server starts, for a wrong key or value under ``handoff:`` or
@@ -35,11 +39,12 @@ class ActionEscalateToHuman(SpeakingAction):
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
         """Hand over and tell the caller, without promising when somebody takes over."""
-        say_template(dispatcher, conversation, await self._hand_over(conversation))
+        opening = () if _asked(conversation) else ("handoff_unasked",)
+        say_template(dispatcher, conversation, *opening, await self._hand_over(conversation))
         return self.events_after_failure()
 
     def events_after_failure(self) -> list[EventType]:
-        """A caller who asked for a person is marked for one, whatever fails."""
+        """A caller who is to get a person is marked for one, whatever fails."""
         return [SlotSet("escalated", True)]
 
     async def _hand_over(self, conversation: Conversation) -> str:
@@ -60,3 +65,20 @@ class ActionEscalateToHuman(SpeakingAction):
             logger.error("handoff.failed reason=%s", type(error).__name__)
             state = "failed"
         return f"handoff_{state}"
+
+
+def _asked(conversation: Conversation) -> bool:
+    """Whether the last turn asks for a person, or says yes to the offer of one."""
+    return conversation.intent == "ask_human" or (conversation.intent == "affirm" and _offered(conversation))
+
+
+def _offered(conversation: Conversation) -> bool:
+    """Whether a person was offered between the last turn and the one before."""
+    turns = 0
+    for event in reversed(conversation.events):
+        turns += event.get("event") == "user"
+        if turns == 2:
+            break
+        if turns == 1 and event.get("event") == "action" and event.get("name") == OFFER:
+            return True
+    return False

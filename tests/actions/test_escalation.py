@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from emotionlayer_rasa.utterance import (
     Utterance,
 )
 
+PROFILES = ("customer_support", "wellbeing", "tutoring")
 WORDS = "my name is Anna Bianchi, order 104277, call 333 1234567"
 
 
@@ -102,11 +104,14 @@ def escalate(
     url: str | None,
     events: list[dict[str, Any]],
     language: str = "en",
+    intent: str = "ask_human",
+    profile: str = "customer_support",
 ) -> dict[str, Any]:
     """Run the action as an action server does that has just started."""
     endpoints = tmp_path / "endpoints.yml"
     section = {"url": url, "outbox": str(tmp_path / "outbox"), "slots": ["order_number"]}
-    endpoints.write_text(yaml.safe_dump({"handoff": section} if url else {}), encoding="utf-8")
+    sections = {"replies": {"profile": profile}, **({"handoff": section} if url else {})}
+    endpoints.write_text(yaml.safe_dump(sections), encoding="utf-8")
     monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))
     monkeypatch.setenv("EMOTIONLAYER_HANDOFF_SECRET", SECRET)
     action = ActionEscalateToHuman()
@@ -114,7 +119,7 @@ def escalate(
     executor.register_action(action)
     call = {
         "next_action": "action_escalate_to_human",
-        "tracker": tracker(events, language=language, order_number="104277"),
+        "tracker": tracker(events, intent, language=language, order_number="104277"),
         "domain": {},
     }
     try:
@@ -127,16 +132,17 @@ def escalate(
     return result
 
 
-def said_for(situation: str, language: str) -> set[str]:
-    (case,) = replies(language).situations[situation].cases
+def said_for(situation: str, language: str, profile: str = "customer_support") -> set[str]:
+    (case,) = replies(language, profile).situations[situation].cases
     return {*case.say, *(text for texts in case.by_strategy.values() for text in texts)}
 
 
+OUTCOMES = [(204, "handoff_delivered"), (503, "handoff_queued"), (403, "handoff_failed"), (None, "ask_human")]
+"""What the webhook answers (None: there is none), and what the caller is told of it."""
+
+
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize(
-    ("status", "situation"),
-    [(204, "handoff_delivered"), (503, "handoff_queued"), (403, "handoff_failed"), (None, "ask_human")],
-)
+@pytest.mark.parametrize(("status", "situation"), OUTCOMES)
 def test_the_caller_is_told_what_came_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, situation: str, language: str
 ) -> None:
@@ -146,6 +152,81 @@ def test_the_caller_is_told_what_came_of_it(
     assert message["text"] in said_for(situation, language)
     assert message["custom"]["source"] == "template"
     assert len(webhook.got) == (1 if status else 0)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(("status", "situation"), OUTCOMES)
+def test_a_caller_who_did_not_ask_is_told_that_a_person_is_needed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int | None,
+    situation: str,
+    language: str,
+    profile: str,
+) -> None:
+    events = [begin(), user("this is the third time", ANGRY), bot("I am sorry."), user("you are useless", ANGRY)]
+    with Webhook(status or 200) as webhook:
+        url = webhook.url if status else None
+        result = escalate(tmp_path, monkeypatch, url, events, language, "complaint", profile)
+    (message,) = result["responses"]
+    openings, outcomes = (said_for(name, language, profile) for name in ("handoff_unasked", situation))
+    assert message["text"] in {f"{opening} {outcome}" for opening in openings for outcome in outcomes}
+
+
+OFFERED = [
+    user("this is a disgrace", ANGRY),
+    {"event": "action", "name": "utter_offer_human", "timestamp": 1.0},
+    bot("Would you rather speak to a person?"),
+    {"event": "action", "name": "action_listen", "timestamp": 1.0},
+]
+
+
+@pytest.mark.parametrize(
+    ("intent", "events", "asked"),
+    [
+        ("ask_human", [user("a person")], True),
+        ("affirm", [*OFFERED, user("yes")], True),
+        ("affirm", [user("help"), bot("Are you in danger?"), user("yes", AFRAID)], False),
+        ("affirm", [*OFFERED, user("my order"), bot("Is it 1042?"), user("yes", AFRAID)], False),
+        ("deny", [*OFFERED, user("no, somebody is hurt", AFRAID)], False),
+        ("nlu_fallback", [user("gah", ANGRY)], False),
+        ("", [user("gah", ANGRY)], False),
+    ],
+)
+def test_who_asked_is_who_said_so_or_said_yes_to_the_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, intent: str, events: list[dict[str, Any]], asked: bool
+) -> None:
+    (message,) = escalate(tmp_path, monkeypatch, None, [begin(), *events], intent=intent)["responses"]
+    assert (message["text"] in said_for("ask_human", "en")) is asked
+
+
+CLAIMS = {
+    "en": (
+        r"\byour (?:request|wish)|\byou (?:want|wish|asked|would (?:like|rather|prefer)|prefer)\b",
+        r"\b(?:have|has) been|\b(?:marked|noted|passed|reached|received|summary|kept|sent)\b|\bknows?\b",
+    ),
+    "it": (
+        r"\b(?:sua|la) richiesta|desider|\b(?:vuole|vorrebbe|preferisce)\b|ha chiesto",
+        r"\bstat[oaie] (?:avvis|trasm)|segnalat|annotat|ho trasm|arrivat|ricevut|riassunto|conservat|\bsanno\b",
+    ),
+}
+"""That the caller asked for a person; that somebody has been told, or will be."""
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("language", languages())
+def test_no_wording_says_that_the_caller_asked_or_without_a_webhook_that_anybody_is_told(
+    language: str, profile: str
+) -> None:
+    asked, told = (re.compile(claim, re.IGNORECASE) for claim in CLAIMS[language])
+    for situation in ("handoff_unasked", *(situation for _, situation in OUTCOMES)):
+        texts = said_for(situation, language, profile)
+        assert not [text for text in texts if asked.search(text)]
+        if situation in ("handoff_unasked", "ask_human"):
+            assert not [text for text in texts if told.search(text)]
+    delivered = said_for("handoff_delivered", language, profile)
+    assert all(told.search(text) for text in delivered), "the pattern knows what it looks for"
 
 
 def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
