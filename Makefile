@@ -54,14 +54,18 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 	@$(PIP) --editable '.[local-llm,whisper,train,teacher,dev]'
 	@touch $@
 
-# The page is tried in a real browser, and replies are spoken by a real voice: programs of the system, not of pip.
+# The page is tried in a real browser, replies are spoken by a real voice, and phones' recordings are read by ffmpeg:
+# programs of the system, not of pip.
+PROGRAMS := chromium espeak-ng ffmpeg
+
 programs:
-	@if ! command -v chromium >/dev/null || ! command -v espeak-ng >/dev/null; then \
+	@missing=; for program in $(PROGRAMS); do command -v $$program >/dev/null || missing=1; done; \
+	if [ "$$missing" ]; then \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-			|| { echo "The tests need chromium and espeak-ng: sudo apt-get install chromium espeak-ng" >&2; exit 1; }; \
-		echo "Installing chromium and espeak-ng"; \
+			|| { echo "The tests need more programs: sudo apt-get install $(PROGRAMS)" >&2; exit 1; }; \
+		echo "Installing $(PROGRAMS)"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends chromium espeak-ng >/dev/null; \
+			apt-get install -y -qq --no-install-recommends $(PROGRAMS) >/dev/null; \
 	fi
 
 clean:

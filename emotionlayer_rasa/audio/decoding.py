@@ -1,18 +1,20 @@
-"""Bytes to :class:`~emotionlayer_rasa.audio.Waveform`, through libsndfile (soundfile) and soxr."""
+"""Bytes to :class:`~emotionlayer_rasa.audio.Waveform`, through libsndfile (soundfile), ffmpeg and soxr."""
 
 from __future__ import annotations
 
 import io
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Iterable, Iterator, Literal
 
 import numpy as np
 import pydantic
 import soundfile
 import soxr
+from scipy.signal import butter, sosfilt
 
-from emotionlayer_rasa.audio.containers import complete, truncated, unsupported
+from emotionlayer_rasa.audio.containers import complete, matters, truncated
+from emotionlayer_rasa.audio.transcoding import transcode
 from emotionlayer_rasa.audio.waveform import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.errors import (
     AudioTooLargeError,
@@ -35,6 +37,10 @@ _BLOCK = 65_536
 _SILENT = 3e-4
 """Half the peak-to-peak range below which sound counts as silence: just above the smallest step of A-law, 8/32768,
 which idle telephone lines send."""
+_DEAD = 1e-4
+"""Power, of the loudest channel's, below which a channel is dead: 40 dB."""
+_VOICE_HZ = (200.0, 1500.0)
+"""Where voices are strong, above mains hum, and neighbouring microphones hear them at about the same time."""
 
 
 class AudioLimits(Settings):
@@ -50,9 +56,11 @@ class AudioLimits(Settings):
 
 
 def decode_audio(data: bytes, limits: AudioLimits = AudioLimits()) -> Waveform:
-    """Decode a recording: WAV (8 to 32 bit, float, G.711; any rate), FLAC, Ogg (Vorbis, Opus) or MP3.
+    """Decode a recording: WAV (8 to 32 bit, float, G.711; any rate), FLAC, Ogg (Vorbis, Opus), MP3 or AIFF.
 
-    Channels are averaged, samples beyond full scale clipped, and the rate converted to 16 kHz.
+    Where ffmpeg is installed also WebM, MP4/M4A, AAC, 3GP and AMR. Channels are averaged, but for dead ones, and
+    one that runs against the others is turned round first; samples beyond full scale are clipped, and the rate is
+    converted to 16 kHz.
 
     Args:
         data: the whole file.
@@ -62,13 +70,17 @@ def decode_audio(data: bytes, limits: AudioLimits = AudioLimits()) -> Waveform:
         EmptyAudioError: no bytes, or a header without samples.
         AudioTooLargeError: more bytes than ``limits.max_bytes``.
         AudioTooLongError: more seconds than ``limits.max_seconds``.
-        UnsupportedAudioError: not audio, or none of the formats above.
-        TruncatedAudioError: the file ends early or is damaged.
+        UnsupportedAudioError: not audio, none of the formats above, or one that takes ffmpeg where that is not
+            installed.
+        TruncatedAudioError: the file ends so early, or is so damaged, that it matters.
         InvalidSamplesError: a sample is NaN or infinite.
         SilentAudioError: all samples are the same, or nearly.
     """
     _check_size(len(data), limits)
-    return _read(complete(data), limits)
+    data = complete(data)
+    if not _opens(data):
+        data = complete(transcode(data, limits.max_seconds))
+    return _read(data, limits)
 
 
 def decode_raw(
@@ -84,7 +96,7 @@ def decode_raw(
         data: the samples, channels interleaved.
         encoding: one of :data:`RawEncoding`.
         sample_rate: Hz; 8000 on the telephone.
-        channels: number of channels; they are averaged.
+        channels: number of channels; they become one as in :func:`decode_audio`.
         limits: how much is accepted.
 
     Raises:
@@ -184,24 +196,33 @@ class _ForwardFile(soundfile.SoundFile):
         return False
 
 
-def _read(data: bytes, limits: AudioLimits, **raw: Any) -> Waveform:
+def _opens(data: bytes) -> bool:
     try:
-        file = _ForwardFile(io.BytesIO(data), **raw)
+        _ForwardFile(io.BytesIO(data)).close()
     except (soundfile.LibsndfileError, TypeError):
         if data.startswith(b"fLaC"):
             raise truncated("its FLAC header is incomplete or damaged") from None
-        raise unsupported(data) from None
-    with file:
+        return False
+    return True
+
+
+def _read(data: bytes, limits: AudioLimits, **raw: Any) -> Waveform:
+    with _ForwardFile(io.BytesIO(data), **raw) as file:
         _check_layout(file.samplerate, file.channels)
-        most = int(limits.max_seconds * file.samplerate)
+        rate, channels = file.samplerate, file.channels
         # Pipes leave the length out, and of an MP3 libsndfile can only guess it: those are counted while reading.
         declared = file.frames if file.format != "MP3" and file.frames < 2**62 else None
-        if declared is not None and declared > most:
-            raise _too_long(f"{declared / file.samplerate:.1f} s", limits)
-        samples = _read_mono(file, most, limits)
-        if declared is not None and len(samples) < declared:
-            raise truncated(f"its header promises {declared} samples and there are {len(samples)}")
-        rate = file.samplerate
+        if declared is not None and declared > limits.max_seconds * rate:
+            raise _too_long(f"{declared / rate:.1f} s", limits)
+        blocks = _blocks(file, declared, limits)
+        if channels == 1:
+            samples = _joined(block[:, 0] for block in blocks)
+        else:
+            weights = _channel_weights(channels, rate, blocks)
+    if channels > 1:
+        # Decoded twice, since all channels of a long recording at once would take much memory.
+        with _ForwardFile(io.BytesIO(data), **raw) as file:
+            samples = _joined(block @ weights for block in _blocks(file, declared, limits))
     if not len(samples):
         raise EmptyAudioError("The audio holds a header but no samples. Record again.")
     bad = int(np.count_nonzero(~np.isfinite(samples)))
@@ -218,20 +239,54 @@ def _read(data: bytes, limits: AudioLimits, **raw: Any) -> Waveform:
     return Waveform(np.ascontiguousarray(samples, dtype=np.float32))
 
 
-def _read_mono(file: soundfile.SoundFile, most: int, limits: AudioLimits) -> np.ndarray:
-    blocks: list[np.ndarray] = []
-    count = 0
+def _blocks(file: soundfile.SoundFile, declared: int | None, limits: AudioLimits) -> Iterator[np.ndarray]:
+    """The samples, float32 of shape (n, channels) at a time."""
+    count, damaged = 0, False
     while True:
         try:
             block = file.read(_BLOCK, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
-            raise truncated(f"it cannot be decoded beyond {count / file.samplerate:.1f} s") from None
+            block, damaged = np.empty((0, file.channels), np.float32), True
         if not len(block):
-            return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+            break
         count += len(block)
-        if count > most:
+        if count > limits.max_seconds * file.samplerate:
             raise _too_long(f"more than {limits.max_seconds:g} s", limits)
-        blocks.append(block.mean(axis=1))
+        yield block
+    if declared is None:
+        if damaged:
+            raise truncated(f"it cannot be decoded beyond {count / file.samplerate:.1f} s")
+    elif matters((declared - count) / file.samplerate, declared / file.samplerate):
+        raise truncated(f"its header promises {declared} samples and there are {count}")
+
+
+def _joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.float32), *blocks])
+
+
+def _channel_weights(channels: int, rate: int, blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """How channels become one without a voice that cancels out: float32 (channels,), absolute values summing to 1.
+
+    From the loudest on, each channel is added with the sign with which it runs along with those before it. A dead
+    one, which would only make the others quieter, is left out.
+
+    Args:
+        channels: how many.
+        rate: frames a second, Hz.
+        blocks: the frames, float32 (n, channels) each.
+    """
+    voice = butter(2, _VOICE_HZ, btype="bandpass", fs=rate, output="sos")
+    state = np.zeros((len(voice), 2, channels))
+    together = np.zeros((channels, channels))
+    for block in blocks:
+        heard, state = sosfilt(voice, np.nan_to_num(block), axis=0, zi=state)
+        together += heard.T @ heard
+    power = np.diag(together)
+    weights = np.zeros(channels)
+    for channel in np.argsort(-power, kind="stable"):
+        if power[channel] >= _DEAD * power.max():
+            weights[channel] = -1.0 if together[channel] @ weights < 0 else 1.0
+    return (weights / np.abs(weights).sum()).astype(np.float32)
 
 
 def _check_size(size: int, limits: AudioLimits) -> None:

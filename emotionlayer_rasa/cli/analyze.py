@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from emotionlayer_rasa.listener import Listener
     from emotionlayer_rasa.utterance import Utterance
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".oga", ".aiff", ".au"}
+SUFFIXES = {
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au"),
+    *(".webm", ".weba", ".mka", ".m4a", ".mp4", ".aac", ".3gp", ".amr", ".caf", ".wma"),  # by ffmpeg
+}
 """Files that are picked up from a folder; a file named on the command line is read whatever its name."""
 
 

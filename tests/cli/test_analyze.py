@@ -1,4 +1,5 @@
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,18 @@ def test_one_object_a_file_and_one_line_a_bad_file(folder: Path) -> None:
     assert len(errors) == 2
     assert "a_text.wav: audio.unsupported: " in errors[0]
     assert "c_silence.wav: audio.silent: " in errors[1]
+
+
+def test_recordings_of_phones_are_found_in_a_folder(data: Path, tmp_path: Path) -> None:
+    for name, options in (("memo.m4a", []), ("call.3gp", ["-c:a", "aac"]), ("page.WEBM", ["-f", "webm"])):
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-i", data / "en_thanks.flac", *options, tmp_path / name]
+        subprocess.run(command, check=True)
+    result = CliRunner(mix_stderr=False).invoke(
+        main, ["analyze", str(tmp_path), "--format", "jsonl", "--no-transcript"]
+    )
+    assert result.exit_code == 0, result.stderr
+    names = [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()]
+    assert names == ["call.3gp", "memo.m4a", "page.WEBM"]
 
 
 def test_emotion_alone_as_a_table(data: Path) -> None:
