@@ -246,10 +246,12 @@ class Listener:
     ) -> asyncio.Future[T]:
         job = pool.submit(function, *args)
         self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
         if place:
             place.jobs.append(job)
-        return asyncio.wrap_future(job)
+        future = asyncio.wrap_future(job)
+        # Just before who waits goes on, so that one job after another keeps a worker busy all the time.
+        future.add_done_callback(lambda _: job.add_done_callback(self._jobs.discard))
+        return future
 
     def _begin(self, place: _Place, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
         return self._submit(self._pool, function, *args, place=place)
