@@ -6,11 +6,14 @@ the action server or ``emotionlayer analyze`` never import Rasa::
     emotionlayer_rasa.EmotionExtractor    NLU component, config.yml
     emotionlayer_rasa.EscalationPolicy    policy, config.yml
     emotionlayer_rasa.VoiceInput          input channel, credentials.yml
+
+The package is a spaCy pipeline of English words, too: ``model: emotionlayer_rasa`` of Rasa's ``SpacyNLP``.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
@@ -21,10 +24,23 @@ _PUBLIC = {
     "VoiceInput": "emotionlayer_rasa.channels.voice",
 }
 
-__all__ = ["EmotionExtractor", "EscalationPolicy", "VoiceInput", "__version__"]
+__all__ = ["EmotionExtractor", "EscalationPolicy", "VoiceInput", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load(**options: Any) -> Any:
+    """The spaCy pipeline in ``languages/en/spacy``; see the README there.
+
+    ``spacy.load("emotionlayer_rasa")`` calls this, as of every installed package; it wants a ``meta.json`` beside.
+
+    Args:
+        options: ``vocab``, ``disable``, ``enable``, ``exclude`` and ``config`` of ``spacy.load``.
+    """
+    import spacy
+
+    return spacy.load(Path(__file__).parent / "languages" / "en" / "spacy", **options)
