@@ -161,7 +161,7 @@ class UnauthorizedError(RequestError):
 
 
 class RequestTooLargeError(RequestError):
-    """A request without audio has more bytes than it may have."""
+    """A request without audio, or a typed message, is longer than it may be."""
 
     code = "request.too_large"
 
@@ -233,9 +233,22 @@ class AgentVoiceError(CallError):
 
 
 class LLMError(EmotionLayerError):
-    """The language model gave no usable answer."""
+    """The language model gave no usable answer.
+
+    Attributes:
+        kind: why. Of the endpoint: ``late``, ``unreachable``, ``status`` (an HTTP status of 400 or more), ``failed``
+            (an error without one), ``malformed`` (no chat completion), ``busy`` (no free slot in time), ``paused``
+            (the circuit breaker is open). Of the answer: ``truncated``, ``empty``, ``filtered``, ``schema``. Ours:
+            ``internal``.
+        status: the HTTP status, where that is why.
+    """
 
     code = "llm"
+
+    def __init__(self, message: str, kind: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.kind, self.status = kind, status
+        self.code = f"{LLMError.code}.{kind}" + ("" if status is None else f"_{status}")
 
 
 class SpeechError(EmotionLayerError):
@@ -278,3 +291,11 @@ class ReplyLineError(EmotionLayerError):
 
     def __init__(self, number: int, problem: str) -> None:
         super().__init__(f"Line {number}: {problem}.")
+
+
+def where(error: BaseException) -> str:
+    """File and line that raised an error: what a log may tell of it, as its text may hold what a caller said."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

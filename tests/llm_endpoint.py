@@ -62,6 +62,31 @@ def streamed(
     return Answer("".join(lines).encode(), headers=headers, pause_at=pause_at, **options)
 
 
+def whole(message: Mapping[str, Any], finish: str | None = "stop", **options: Any) -> Answer:
+    """The answer in one piece, with any message; without usage."""
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    return Answer(json.dumps(body).encode(), **options)
+
+
+def events(*sent: Any, end: str = "data: [DONE]\n\n", content_type: str = "text/event-stream") -> Answer:
+    """The answer in server-sent events; each is an object, or text that is sent as it is."""
+    lines = [event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n" for event in sent]
+    return Answer("".join((*lines, end)).encode(), headers={"Content-Type": content_type})
+
+
+def delta(finish: str | None = None, **changed: Any) -> dict[str, Any]:
+    """One event of a streamed answer."""
+    head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return {**head, "choices": [{"index": 0, "delta": changed, "finish_reason": finish}]}
+
+
+def refusal(message: Any, status: int = 400, **fields: Any) -> Answer:
+    """OpenAI's error."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None, **fields}
+    return Answer(json.dumps({"error": error}).encode(), status)
+
+
 class Endpoint(ThreadingHTTPServer):
     """Answers with ``script`` in turn, the last one for ever, or with what ``answer`` makes of a request."""
 

@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.evaluation.scenarios import Scenario
-    from emotionlayer_rasa.response.llm import LLMSettings
+    from emotionlayer_rasa.response.llm_settings import LLMSettings
     from emotionlayer_rasa.utterance import AffectiveState
 
 INSTRUCTIONS = """You judge how a caller of a support line feels, from the tone of voice and the words together.
@@ -60,8 +60,8 @@ LLM_TIMEOUT_S = 60.0
 LLM_MAX_TOKENS = 256
 """Room to think aloud before the JSON."""
 
-NO_ANSWER = ("llm.late", "llm.truncated", "llm.empty")
-"""Errors of one answer, not of the server: a miss."""
+NO_ANSWER = ("late", "truncated", "empty", "filtered")
+"""Kinds of errors of one answer, not of the server: a miss."""
 
 
 @click.command()
@@ -105,8 +105,8 @@ def _configured_llm() -> Iterator[LLMSettings]:
     import httpx
 
     from emotionlayer_rasa.errors import ConfigurationError
-    from emotionlayer_rasa.response.llm import read_llm_settings
     from emotionlayer_rasa.response.llm_server import LOOPBACK, llm_server, local_llm_available
+    from emotionlayer_rasa.response.llm_settings import read_llm_settings
 
     settings = read_llm_settings()
     if settings is None:
@@ -150,7 +150,7 @@ def llm_decider(settings: LLMSettings) -> Callable[[Scenario], AffectiveState]:
                 loop.run_until_complete(client.complete([*opening, _message("user", scenario.context)]))
             )
         except LLMError as error:
-            if error.code not in NO_ANSWER:
+            if error.kind not in NO_ANSWER:
                 raise
             return replace(read_answer(""), reasons=(error.code,))
 

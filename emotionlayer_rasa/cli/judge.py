@@ -374,7 +374,8 @@ def _stop_if_unusable(name: str, code: str) -> None:
     if code == "llm.unreachable" or (code.startswith("llm.status_4") and code != "llm.status_429"):
         raise LLMError(
             f"The server of {name} cannot be used ({code}). Check its address, its model and the key, and run the "
-            "command again: finished answers are kept."
+            "command again: finished answers are kept.",
+            "unreachable",
         )
 
 

@@ -1,9 +1,10 @@
 """Replies that fit the caller: templates, a language model, the check between them, and how a reply is spoken."""
 
+from emotionlayer_rasa.language import languages, supported_language
 from emotionlayer_rasa.response.check import REASONS, check_reply
 from emotionlayer_rasa.response.composer import Reply, ReplyComposer, ReplySettings, SayEarly
-from emotionlayer_rasa.response.language_data import languages, supported_language
-from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, LLMUsage, read_llm_settings
+from emotionlayer_rasa.response.llm import LLMClient, LLMUsage
+from emotionlayer_rasa.response.llm_settings import LLMSettings, read_llm_settings
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.speech import speech_payload, ssml
 from emotionlayer_rasa.response.templates import Draft, draft_reply, replies, with_opener

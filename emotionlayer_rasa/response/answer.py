@@ -1,4 +1,4 @@
-"""The answer of a model that composes freely: a JSON object, read even where the model wrote it carelessly."""
+"""What a model answers, read even where it wrote carelessly: a draft in other words, or a JSON object."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ _BEGUN = r"""
     )*)("?)
 """
 """A string that may not be at its end yet, up to its last whole character; and its quotation mark."""
+
+_INTRODUCTION = re.compile(r"[^:]{1,200}:[*_]*(?:\s*\n\s*|\s+(?=[\"'“„«‘`*]))(?=\S)")
+"""Up to a colon before a new line or a quotation: "Sure! Here is another version:"."""
+_LABEL = re.compile(r"([^:\n.!?]{1,80}):[*_]*\s+(?=[^\W\d_])")
+"""Up to a colon before a sentence: "Reworded message: "."""
+_MARKS = {
+    **{mark: mark for mark in ("```", "**", "*", "`", '"', "'")},
+    **{"“": "”", "„": "“", "«": "»", "‘": "’"},
+}
+"""What models put around a text."""
+_LONG_WORD = 5
+"""Letters from which a word is held to carry meaning."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +75,59 @@ def read_answer(text: str) -> Answer:
     missing last brace are forgiven; a reply whose own quotation mark is missing was cut off and is not.
 
     Raises:
-        LLMError: with the code ``llm.schema`` when no ``reply`` of text can be found.
+        LLMError: of the kind ``schema``, when no ``reply`` of text can be found.
     """
     found = _strict(text)
     if "reply" not in found:
         found = {key: value for key in _KEYS if (value := _field(text, key)) is not None}
     if not found.get("reply", "").split():
-        error = LLMError("The language model's answer has no reply. Set llm.mode to rephrase for a weak model.")
-        error.code = f"{LLMError.code}.schema"
-        raise error
+        raise LLMError(
+            "The language model's answer has no reply. Set llm.mode to rephrase for a weak model.", "schema"
+        )
     return Answer(**{key: " ".join(value.split()) for key, value in found.items()})
+
+
+def read_wording(text: str, draft: str, whole: bool = True) -> str:
+    """A draft in a model's words, without the introduction and the quotation marks that models put around it.
+
+    Args:
+        text: what the model wrote.
+        draft: what it was to reword. Nothing is taken for an introduction where the draft has a colon itself, nor
+            is a label that has a word of the draft.
+        whole: whether the model has written it all; else the closing mark may be missing.
+
+    Example:
+        >>> read_wording('Sure! Here it is:\\n"You are most welcome."', "You are welcome.")
+        'You are most welcome.'
+    """
+    text = text.strip()
+    if ":" not in draft:
+        if introduction := _INTRODUCTION.match(text):
+            text = text[introduction.end() :]
+        elif (
+            (label := _LABEL.match(text))
+            and text[label.end()].isupper()
+            and not _long_words(label[1]) & _long_words(draft)
+        ):
+            text = text[label.end() :]
+    for opening, closing in _MARKS.items():
+        if text.startswith(opening):
+            return _within(text, opening, closing, whole)
+    return text
+
+
+def _within(text: str, opening: str, closing: str, whole: bool) -> str:
+    """What stands between two marks, if nothing but a new line follows on them; an apostrophe is none."""
+    inside = text[len(opening) :]
+    end = re.search(rf"(?<!\w){re.escape(closing)}|{re.escape(closing)}(?!\w)", inside)
+    if end is None:
+        return text if whole else inside.lstrip()
+    after = inside[end.end() :].lstrip(" ")
+    return text if after and not after.startswith("\n") else inside[: end.start()].strip()
+
+
+def _long_words(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", text.lower()) if len(word) >= _LONG_WORD}
 
 
 def read_beginning(text: str) -> Answer:

@@ -12,9 +12,9 @@ from typing import Any, Awaitable, Callable, Iterator, Literal, Mapping, Sequenc
 
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
-from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning
+from emotionlayer_rasa.language import languages
+from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning, read_wording
 from emotionlayer_rasa.response.check import check_reply, check_rules
-from emotionlayer_rasa.response.language_data import languages
 from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import (
     CRISIS,
@@ -46,8 +46,8 @@ _CALM = "empathic_validation"
 _STEM = 5
 """Letters by which two words count as the same."""
 
-_CORRECTABLE = ("llm.truncated", "llm.empty", "llm.schema", "llm.strategy")
-"""Faults beside those of the check that a model may avoid when it is told of them."""
+_CORRECTABLE = ("truncated", "empty", "schema")
+"""Kinds of errors that a model may avoid when it is told of them."""
 
 
 class ReplySettings(Settings):
@@ -209,14 +209,15 @@ class ReplyComposer:
         refused: dict[str, None] = {}
         for source in ("llm", "retry"):
             began = time.monotonic()
-            wording, faults = await self._attempt(llm, turn, tuple(refused), deadline - began, timings, beginning)
+            wording, faults, correctable = await self._attempt(
+                llm, turn, tuple(refused), deadline - began, timings, beginning
+            )
             if not faults:
                 return wording, source, tuple(refused)
             self.rejections.update(faults)
             refused |= dict.fromkeys(faults)
             if beginning and beginning.text:
                 return beginning.reply, beginning.source, tuple(refused)
-            correctable = all(not fault.startswith("llm.") or fault in _CORRECTABLE for fault in faults)
             now = time.monotonic()
             if not correctable or now - began > deadline - now:  # a second answer takes as long as the first
                 break
@@ -230,8 +231,11 @@ class ReplyComposer:
         timeout_s: float,
         timings: dict[str, float],
         beginning: _Beginning | None,
-    ) -> tuple[str, tuple[str, ...]]:
-        """One answer of the model, and why it cannot be said; ``faults`` are those of the answer before."""
+    ) -> tuple[str, tuple[str, ...], bool]:
+        """One answer of the model, why it cannot be said, and whether it may help to tell the model of that.
+
+        ``faults`` are those of the answer before.
+        """
         started = time.perf_counter()
         composing = llm.settings.mode == "compose"
         about = (turn.strategy, turn.language, turn.memory)
@@ -244,12 +248,14 @@ class ReplyComposer:
             if composing:
                 answer = read_answer(wording)
                 if not _in_strategy(answer, turn.strategy):
-                    return "", ("llm.strategy",)
+                    return "", ("llm.strategy",), True
                 wording = answer.reply
+            else:
+                wording = read_wording(wording, turn.draft.text)
         except (LLMError, ConfigurationError) as error:
             if isinstance(error, ConfigurationError):
                 logger.error("reply.prompt_unusable %s", error)
-            return "", (error.code,)
+            return "", (error.code,), isinstance(error, LLMError) and error.kind in _CORRECTABLE
         finally:
             timings["llm"] = round(timings.get("llm", 0.0) + _ms_since(started), 1)
         started = time.perf_counter()
@@ -257,7 +263,7 @@ class ReplyComposer:
         if beginning and not beginning.begins(wording):  # JSON with two replies in it
             reasons += ("llm.schema",)
         timings["check"] = round(timings.get("check", 0.0) + _ms_since(started), 1)
-        return wording, reasons
+        return wording, reasons, True
 
     async def _written(
         self,
@@ -273,17 +279,19 @@ class ReplyComposer:
         if beginning is None:
             return await llm.complete(messages, schema=schema, timeout_s=timeout_s)
         text = judged = ""
-        async with aclosing(llm.stream(messages, schema=schema, timeout_s=timeout_s)) as pieces:
-            async for piece in pieces:
-                text += piece
+        async with aclosing(llm.stream(messages, schema=schema, timeout_s=timeout_s)) as texts:
+            async for text in texts:
                 if beginning.say is None:
                     continue
-                answer = read_beginning(text) if composing else Answer(text)
+                if composing:
+                    answer = read_beginning(text)
+                else:
+                    answer = Answer(read_wording(text, turn.draft.text, whole=False))
                 complete = _complete_sentences(answer.reply, turn.language)
                 if complete != judged and _in_strategy(answer, turn.strategy):
                     judged = complete
                     await self._say_early(turn, complete, composing, messages, beginning)
-        return text.strip()
+        return text
 
     async def _say_early(
         self, turn: _Turn, text: str, composing: bool, messages: Messages, beginning: _Beginning

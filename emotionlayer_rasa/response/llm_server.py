@@ -17,7 +17,7 @@ from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.errors import EmotionLayerError, MissingExtraError, ModelError, ModelUnavailableError
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.response.composer import ReplySettings
-from emotionlayer_rasa.response.llm import read_llm_settings
+from emotionlayer_rasa.response.llm_settings import read_llm_settings
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.templates import Draft
 from emotionlayer_rasa.utterance import Transcript, Utterance

@@ -16,7 +16,7 @@ from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
 from emotionlayer_rasa.response import LLMClient, LLMSettings, read_llm_settings
-from emotionlayer_rasa.response.llm import CircuitBreaker
+from emotionlayer_rasa.response.llm_breaker import CircuitBreaker
 
 SECRET = "my cat is called Zerbino"
 QUESTION = [{"role": "user", "content": SECRET}]
@@ -40,8 +40,8 @@ def failure(asked: LLMClient, **options: Any) -> str:
     return caught.value.code
 
 
-async def pieces(asked: LLMClient) -> list[str]:
-    return [piece async for piece in asked.stream(QUESTION)]
+async def texts(asked: LLMClient) -> list[str]:
+    return [text async for text in asked.stream(QUESTION)]
 
 
 # Asking.
@@ -270,10 +270,10 @@ def test_the_other_settings_of_structure(endpoint: Endpoint) -> None:
 # Streaming.
 
 
-def test_a_stream_gives_pieces_and_counts_tokens(endpoint: Endpoint) -> None:
+def test_a_stream_gives_the_answer_as_it_grows_and_counts_tokens(endpoint: Endpoint) -> None:
     endpoint.script = [streamed(["Hel", "lo", "."])]
     asked = client(endpoint)
-    assert asyncio.run(pieces(asked)) == ["Hel", "lo", "."]
+    assert asyncio.run(texts(asked)) == ["Hel", "Hello", "Hello."]
     assert endpoint.requests[0]["body"]["stream"] is True
     assert (asked.usage.prompt_tokens, asked.usage.completion_tokens) == (7, 3)
 
@@ -293,25 +293,24 @@ def test_a_stream_that_goes_wrong_says_why(endpoint: Endpoint, answer: Answer, c
     endpoint.script = [answer]
     asked = client(endpoint, timeout_s=0.5 if answer.delay_s else 5.0)
     with pytest.raises(LLMError) as caught:
-        asyncio.run(pieces(asked))
+        asyncio.run(texts(asked))
     assert caught.value.code == code
 
 
 def test_a_stream_that_cannot_begin_is_repeated(endpoint: Endpoint) -> None:
     endpoint.script = [BROKEN, streamed(["Hello."])]
-    assert asyncio.run(pieces(client(endpoint))) == ["Hello."]
+    assert asyncio.run(texts(client(endpoint))) == ["Hello."]
 
 
 @pytest.mark.parametrize(
-    "refusal",
-    [completion("Hello."), *(Answer(b'{"error": {"message": "no"}}', status) for status in (400, 422, 501))],
+    "refusal", [Answer(b'{"error": {"message": "no"}}', status) for status in (400, 422, 501)]
 )
 def test_an_endpoint_that_cannot_stream_answers_in_one_piece(endpoint: Endpoint, refusal: Answer) -> None:
     endpoint.answer = lambda request: refusal if request.get("stream") else completion("Hello.")
     asked = client(endpoint)
 
     async def talk() -> list[list[str]]:
-        return [await pieces(asked) for _ in range(2)]
+        return [await texts(asked) for _ in range(2)]
 
     assert asyncio.run(talk()) == [["Hello."], ["Hello."]]
     streams = [bool(request["body"].get("stream")) for request in endpoint.requests]
@@ -324,10 +323,10 @@ def test_an_endpoint_that_refuses_everything_may_stream_later(endpoint: Endpoint
 
     async def talk() -> list[str]:
         with pytest.raises(LLMError, match="400"):
-            await pieces(asked)
-        return await pieces(asked)
+            await texts(asked)
+        return await texts(asked)
 
-    assert asyncio.run(talk()) == ["Hel", "lo."]
+    assert asyncio.run(talk()) == ["Hel", "Hello."]
 
 
 def test_a_stream_that_is_closed_early_frees_its_slot(endpoint: Endpoint) -> None:
@@ -336,9 +335,9 @@ def test_a_stream_that_is_closed_early_frees_its_slot(endpoint: Endpoint) -> Non
 
     async def first_piece() -> tuple[str, str]:
         stream = asked.stream(QUESTION)
-        piece = await stream.__anext__()
+        text = await stream.__anext__()
         await stream.aclose()
-        return piece, await asked.complete(QUESTION)
+        return text, await asked.complete(QUESTION)
 
     assert asyncio.run(first_piece()) == ("One", "Hello.")
 
