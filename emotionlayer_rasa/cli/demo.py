@@ -43,8 +43,8 @@ SHOWN_SLOTS = (
 def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path, keep: bool) -> None:
     """Start the servers, hold a call through the voice channel, show each turn, stop the servers.
 
-    Run it in the assistant's folder (the one that holds config.yml). Without --audio the recordings come from the
-    project's corpora, else from CREMA-D's repository, else from espeak-ng; the output says which.
+    Run it in the assistant's folder (the one that holds config.yml). Without --audio it plays clips of CREMA-D
+    that come with the package.
     """
     from rich.console import Console
 
@@ -53,7 +53,7 @@ def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path
 
     _on_stop(_interrupt)  # SIGINT too: a shell's background job starts with it ignored
     console = Console(highlight=False)
-    calls = find_calls((*audio, *more), out / "recordings")
+    calls = find_calls((*audio, *more))
     shown = False
     try:
         with (

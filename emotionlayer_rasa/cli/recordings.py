@@ -1,40 +1,25 @@
-"""Recordings for the demonstration: the user's, the corpora, CREMA-D, or synthetic voices, in that order."""
+"""Recordings for the demonstration: the user's own, else clips that come with the package."""
 
 from __future__ import annotations
 
-import csv
-import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from emotionlayer_rasa.errors import ConfigurationError
 
-DEMO_EMOTIONS = ("neutral", "joy", "sadness", "fear", "anger", "surprise", "anger")
-"""The course of the demonstration call."""
+CLIPS = Path(__file__).parent / "clips"
+"""Acted speech of one person; its README names source and licence."""
 
-CREMA_D_URL = "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master/AudioWAV"
-CREMA_D_CLIPS = {
-    "neutral": "1001_DFA_NEU_XX.wav",
-    "joy": "1001_DFA_HAP_XX.wav",
-    "sadness": "1001_DFA_SAD_XX.wav",
-    "fear": "1001_DFA_FEA_XX.wav",
-    "anger": "1001_DFA_ANG_XX.wav",
-    "surprise": "1001_DFA_DIS_XX.wav",  # CREMA-D has no surprise; disgust stands in its place in the call
-}
-
-ESPEAK_LINES = {
-    "neutral": ("Where is my order? The order number is one zero four two.", ["-s", "150", "-p", "45"]),
-    "joy": ("Oh, that is wonderful, thank you so much!", ["-s", "185", "-p", "75", "-a", "130"]),
-    "sadness": ("My parcel arrived broken. It was a gift.", ["-s", "110", "-p", "25", "-a", "60"]),
-    "fear": ("I am worried that I will never get my money back.", ["-s", "190", "-p", "80", "-a", "80"]),
-    "anger": ("This is the third time I call! I want my money back!", ["-s", "195", "-p", "60", "-a", "190"]),
-    "surprise": ("What? You already sent it back?", ["-s", "170", "-p", "90", "-a", "130"]),
-}
-"""Words and espeak-ng options (rate, pitch, amplitude) that imitate the emotion."""
+ACTED = (
+    ("1037_ITH_NEU_XX", "neutral"),
+    ("1037_IOM_HAP_XX", "joy"),
+    ("1037_MTI_SAD_XX", "sadness"),
+    ("1037_TAI_FEA_XX", "fear"),
+    ("1037_TIE_ANG_XX", "anger"),
+    ("1037_IEO_DIS_HI", "disgust"),
+    ("1037_IOM_ANG_XX", "anger"),
+)
+"""The course of the first call: clip, and what is acted."""
 
 
 @dataclass(frozen=True)
@@ -53,84 +38,22 @@ class Call:
     recordings: tuple[Recording, ...]
 
 
-def shared_folder() -> Path:
-    """Where the project's corpora lie if they are here: ``EMOTIONLAYER_SHARED``, else ``../shared``."""
-    return Path(os.environ.get("EMOTIONLAYER_SHARED", "../shared"))
-
-
-def find_calls(audio: tuple[Path, ...], folder: Path, crema_d_url: str = CREMA_D_URL) -> list[Call]:
+def find_calls(audio: tuple[Path, ...]) -> list[Call]:
     """One or two calls to demonstrate with.
 
     Args:
         audio: the user's files; nothing else is used when there are any.
-        folder: where fetched or synthesised files are kept.
-        crema_d_url: folder of CREMA-D's WAV files.
 
     Raises:
-        ConfigurationError: there are no recordings at all; says what to do.
+        ConfigurationError: one of the user's files is not there; names it.
     """
     if audio:
         missing = [str(path) for path in audio if not path.is_file()]
         if missing:
             raise ConfigurationError(f"--audio: no such file: {', '.join(missing)}")
         return [Call("your files", tuple(Recording(path, "") for path in audio))]
-    voiced = _from_corpora(shared_folder()) or _from_crema_d(folder, crema_d_url) or _from_espeak(folder)
-    if voiced is None:
-        raise ConfigurationError(
-            "There are no recordings: CREMA-D's repository cannot be reached and espeak-ng is not installed. "
-            "Name some with --audio FILES, or install espeak-ng."
-        )
-    return [voiced, *_shop_call()]
-
-
-def _from_corpora(shared: Path) -> Call | None:
-    manifest = shared / "speech" / "manifest.csv"
-    if not manifest.is_file():
-        return None
-    with open(manifest, newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["speaker"] == "ravdess-17"]
-    recordings: list[Recording] = []
-    for emotion in DEMO_EMOTIONS:
-        matches = [row for row in rows if row["emotion"] == emotion]
-        strong = [row for row in matches if row["intensity"] == "strong"] or matches
-        if strong:
-            row = strong[len(recordings) % len(strong)]
-            note = ", ".join(part for part in (row["original_label"], row["intensity"]) if part)
-            recordings.append(Recording(shared / "speech" / row["path"], f"acted: {note}"))
-    if not recordings:
-        return None
-    return Call("RAVDESS: acted speech of a speaker the model was trained on (CC BY-NC-SA 4.0)", tuple(recordings))
-
-
-def _from_crema_d(folder: Path, url: str) -> Call | None:
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings = []
-    try:
-        for emotion in DEMO_EMOTIONS:
-            name = CREMA_D_CLIPS[emotion]
-            path = folder / name
-            if not path.is_file():
-                answer = httpx.get(f"{url}/{name}", timeout=10, follow_redirects=True)
-                answer.raise_for_status()
-                path.write_bytes(answer.content)
-            recordings.append(Recording(path, f"acted: {name.split('_')[2]}"))
-    except httpx.HTTPError:
-        return None
-    return Call("CREMA-D (acted speech, Open Database License 1.0)", tuple(recordings))
-
-
-def _from_espeak(folder: Path) -> Call | None:
-    espeak = shutil.which("espeak-ng")
-    if espeak is None:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings = []
-    for emotion in DEMO_EMOTIONS:
-        words, options = ESPEAK_LINES[emotion]
-        path = folder / f"espeak_{emotion}.wav"
-        subprocess.run([espeak, "-v", "en-us", *options, "-w", str(path), words], check=True)
-        recordings.append(Recording(path, f"synthetic, imitating {emotion}"))
-    return Call("espeak-ng voices (synthetic: their emotion is only imitated)", tuple(recordings))
+    acted = tuple(Recording(CLIPS / f"{clip}.ogg", f"acted: {emotion}") for clip, emotion in ACTED)
+    return [Call("CREMA-D: acted speech (Open Database License 1.0)", acted), *_shop_call()]
 
 
 def _shop_call() -> list[Call]:
