@@ -33,8 +33,7 @@ import click
 import numpy as np
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, load_audio
-from emotionlayer_rasa.listener import Listener, ListenerSettings
-from emotionlayer_rasa.live import Discarded, Final, Interim, LiveSession
+from emotionlayer_rasa.hearing import Discarded, Final, Interim, Listener, ListenerSettings, LiveSession
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.transcription import TranscriptionSettings, create_transcriber
 
@@ -76,7 +75,7 @@ class Call:
     async def speak(self, data: bytes, paced: bool = True, after_s: float = 0.0) -> None:
         """Say ``data`` (PCM, 16 kHz) in one session, at the pace of speech or as fast as it is heard."""
         await asyncio.sleep(after_s)
-        async with self._listener.live() as session:
+        async with self._listener.open_session() as session:
             began = time.perf_counter()
             feeding = asyncio.create_task(self._feed(session, data, began if paced else None))
             async for event in session:
@@ -205,7 +204,7 @@ async def prepare(listener: Listener, options: Mapping[str, Any]) -> None:
     """A stream for each call."""
     before, began = resident_mb(), time.process_time()
     for _ in range(options["calls"]):
-        await asyncio.to_thread(listener.transcriber.prepare)
+        await asyncio.to_thread(listener.engines.transcriber.prepare)
     click.echo(
         f"prepare: {options['calls']} recognisers, {time.process_time() - began:.1f} s of processor time, "
         f"{resident_mb() - before:.0f} MB"
@@ -323,7 +322,8 @@ def main(
     async def measure() -> None:
         await listener.warm_up()
         await Call(listener).speak(SILENCE, paced=False)  # loads the detector
-        click.echo(f"{listener.transcriber.model}, {listener.recognizer.model}, recordings of {options['folder']}")
+        engines = listener.engines
+        click.echo(f"{engines.transcriber.model}, {engines.recognizer.model}, recordings of {options['folder']}")
         if options["prepare"]:
             await prepare(listener, options)
         for part in parts or PARTS:

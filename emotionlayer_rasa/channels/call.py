@@ -23,8 +23,16 @@ from emotionlayer_rasa.channels.assistant import (
 from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
 from emotionlayer_rasa.channels.speaking import Interruption, Speaker, SpeechFormat, SpokenLine
 from emotionlayer_rasa.early_speech import early_speech_metadata
-from emotionlayer_rasa.listener import Listener
-from emotionlayer_rasa.live import Discarded, Final, Interim, LiveEvent, LiveSession, Partial, SpeechStarted
+from emotionlayer_rasa.hearing import (
+    Discarded,
+    Final,
+    Interim,
+    Listener,
+    LiveEvent,
+    LiveSession,
+    Partial,
+    SpeechStarted,
+)
 from emotionlayer_rasa.synthesis import SpeechSynthesizer
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 
@@ -293,7 +301,7 @@ class Call:
             ModelError, MissingExtraError: there is nothing to hear with.
         """
         if self._session is None:
-            self._session = self._calls.listener.live(
+            self._session = self._calls.listener.open_session(
                 emotion=lambda: may_analyse_now(self._agent(), self.sender), **self._sound
             )
             self._following = asyncio.create_task(self._follow(self._session))

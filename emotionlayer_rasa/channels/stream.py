@@ -278,8 +278,7 @@ class _Stream(CallConnection):
             self._read_config(values)
             grammar = self._config.phrase_list
             if grammar is not None:
-                listener = self._calls.listener
-                await listener.run_stream(lambda: listener.transcriber.stream(grammar).close())
+                await self._calls.listener.check_grammar(grammar)
         except (errors.RequestError, errors.ConfigurationError) as error:
             raise errors.CallError(str(error)) from None
         if not self._config.events:

@@ -33,7 +33,7 @@ from emotionlayer_rasa.channels.page import Page
 from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_sentence, read_turn
 from emotionlayer_rasa.channels.stream import serve_stream
 from emotionlayer_rasa.channels.twilio import Twilio, TwilioSettings, serve_twilio
-from emotionlayer_rasa.listener import Listener, ListenerSettings
+from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer, SynthesisSettings, create_synthesizer
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
@@ -208,6 +208,8 @@ class VoiceInput(InputChannel):
 
         @blueprint.listener("after_server_stop")
         async def close(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
+            if self._warming_up:
+                self._warming_up.cancel()
             self.listener.close()
 
         page = Page(settings.token) if settings.page else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 import click
 
 if TYPE_CHECKING:
-    from emotionlayer_rasa.listener import Listener
+    from emotionlayer_rasa.hearing import Listener
     from emotionlayer_rasa.utterance import Utterance
 
 SUFFIXES = {
@@ -45,7 +45,7 @@ def analyze(
     One row or JSON object a file on stdout. A bad file is one line on stderr; the others are still analysed, and
     the exit code is 1.
     """
-    from emotionlayer_rasa.listener import Listener, ListenerSettings
+    from emotionlayer_rasa.hearing import Listener, ListenerSettings
     from emotionlayer_rasa.settings import read_settings
 
     settings = read_settings(

@@ -11,7 +11,7 @@ import pytest
 import websockets
 from echo_agent import EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
-from test_live import SPEECH, CountingTranscriber, pcm, silence, with_engines
+from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_engines
 from test_speaking import ToneSynthesizer
 from test_stream import CONFIG, connect, next_with, send
 

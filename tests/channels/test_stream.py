@@ -14,11 +14,11 @@ import websockets
 from echo_agent import EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
 from rasa.shared.core.events import SlotSet
-from test_live import SPEECH, CountingTranscriber, pcm, silence, with_engines
+from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_engines
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.errors import ModelUnavailableError
-from emotionlayer_rasa.listener import Listener
+from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.synthesis.espeak import EspeakSynthesizer
 
 pytestmark = pytest.mark.anyio
@@ -220,12 +220,12 @@ async def test_a_hundred_calls_that_break_leave_nothing_and_harm_no_other(
             replies = [await ask(good, UTTERANCE[at : at + 6400]) for at in range(0, len(UTTERANCE), 6400)]
             assert sum("text" in reply for reply in replies) == 1
         for _ in range(100):
-            if len(asyncio.all_tasks()) <= before and listener._live == speech_programs() == 0:
+            if len(asyncio.all_tasks()) <= before and listener._sessions == speech_programs() == 0:
                 break
             await asyncio.sleep(0.1)
         gc.collect()
         assert len(asyncio.all_tasks()) <= before, asyncio.all_tasks()
-        assert (listener._live, transcriber.open, speech_programs()) == (0, 0, 0)
+        assert (listener._sessions, transcriber.open, speech_programs()) == (0, 0, 0)
         assert spoken >= 12, "they had been spoken to"
         assert len(transcriber.streams) >= 25, "they had begun to speak"
         assert not [record for record in caplog.records if "destroyed" in record.message]

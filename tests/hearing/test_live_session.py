@@ -9,110 +9,39 @@ from typing import Any, Iterator
 
 import numpy as np
 import pytest
+from counting_engines import (
+    SPEECH,
+    CountingRecognizer,
+    CountingStream,
+    CountingTranscriber,
+    pcm,
+    silence,
+    with_engines,
+)
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
-from emotionlayer_rasa.emotion import EmotionRecognizer, create_recognizer, measure_prosody
+from emotionlayer_rasa.emotion import create_recognizer, measure_prosody
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.errors import BusyError, ConfigurationError, ModelUnavailableError, UnsupportedAudioError
-from emotionlayer_rasa.listener import Engine, Listener, ListenerSettings
-from emotionlayer_rasa.live import (
+from emotionlayer_rasa.hearing import (
     Discarded,
     Final,
     Interim,
+    Listener,
+    ListenerSettings,
     LiveEvent,
     LiveSession,
     Partial,
     SpeechStarted,
-    pool,
 )
+from emotionlayer_rasa.hearing.joining import pool
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import UNKNOWN
-from emotionlayer_rasa.transcription import Transcriber, TranscriptionStream
-from emotionlayer_rasa.utterance import EmotionReading, Prosody, Transcript, Word
+from emotionlayer_rasa.transcription import TranscriptionStream
+from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 RAVDESS = sorted((DATA / "ravdess").glob("*.flac"))
-SPEECH = load_audio(DATA / "en_person.flac").samples
-"""Speech from 0.2 to 3.3 s, in 4.15 s."""
-
-
-def silence(seconds: float) -> np.ndarray:
-    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-
-
-def pcm(*pieces: np.ndarray) -> bytes:
-    return (np.concatenate(pieces) * 32767).astype("<i2").tobytes()
-
-
-class CountingTranscriber(Transcriber):
-    """Hears one word for each half second of what it is fed; remembers its streams."""
-
-    model = "test/counting"
-
-    def __init__(self, word: str = "word", language: str = "ko") -> None:
-        self.word, self.language = word, language
-        self.streams: list[CountingStream] = []
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    @property
-    def open(self) -> int:
-        return sum(stream.open for stream in self.streams)
-
-    def stream(self, grammar: Any = None) -> TranscriptionStream:
-        self.streams.append(CountingStream(self))
-        return self.streams[-1]
-
-
-class CountingStream(TranscriptionStream):
-    def __init__(self, transcriber: CountingTranscriber) -> None:
-        self._transcriber = transcriber
-        self.fed = 0
-        self.open = True
-
-    def accept(self, samples: np.ndarray) -> str:
-        self._transcriber.go_on.wait(20)
-        self.fed += len(samples)
-        return " ".join([self._transcriber.word] * (self.fed // 8000))
-
-    def finish(self) -> Transcript:
-        self.close()
-        words = tuple(Word(self._transcriber.word, 0.5 * n, 0.5 * n + 0.4, 1.0) for n in range(self.fed // 8000))
-        return Transcript(
-            " ".join(word.text for word in words), words, self._transcriber.language, self._transcriber.model
-        )
-
-    def close(self) -> None:
-        self.open = False
-
-
-class CountingRecognizer(EmotionRecognizer):
-    """Hears what the test says; remembers what it was given."""
-
-    model = "test/counting"
-
-    def __init__(self, reading: EmotionReading | None = None) -> None:
-        self.reading = reading or EmotionReading(
-            "anger", 0.9, {"anger": 0.9, "neutral": 0.1}, 0.2, 0.9, 0.8, "voice"
-        )
-        self.heard: list[float] = []
-        self.interim: list[bool] = []
-
-    def recognize(
-        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-    ) -> EmotionReading:
-        self.heard.append(waveform.duration_s)
-        self.interim.append(interim)
-        return self.reading
-
-
-def with_engines(
-    transcriber: Transcriber, recognizer: EmotionRecognizer | None = None, **settings: Any
-) -> Listener:
-    listener = Listener(read_settings(ListenerSettings, settings, "test"))
-    listener._transcriber = Engine(lambda: transcriber)
-    listener._recognizer = Engine(lambda: recognizer or CountingRecognizer())
-    return listener
 
 
 @pytest.fixture
@@ -151,7 +80,7 @@ async def events_of(session: LiveSession, data: bytes, block: int = 640) -> list
 
 def hear(listener: Listener, data: bytes, block: int = 640, **options: Any) -> list[LiveEvent]:
     async def call() -> list[LiveEvent]:
-        return await events_of(listener.live(**options), data, block)
+        return await events_of(listener.open_session(**options), data, block)
 
     return asyncio.run(call())
 
@@ -215,9 +144,9 @@ def test_every_encoding_is_heard(listener: Listener, encoding: str, rate: int) -
 def test_what_cannot_be_heard_is_refused(listener: Listener) -> None:
     async def call() -> None:
         with pytest.raises(UnsupportedAudioError):
-            listener.live(encoding="opus")  # type: ignore[arg-type]
+            listener.open_session(encoding="opus")  # type: ignore[arg-type]
         with pytest.raises(UnsupportedAudioError):
-            listener.live(sample_rate=12)
+            listener.open_session(sample_rate=12)
 
     asyncio.run(call())
     with pytest.raises(ConfigurationError, match=r"max_calls.*known here: endpointing, max_live"):
@@ -229,16 +158,16 @@ def test_the_emotion_is_read_before_the_end_is_known(
 ) -> None:
     """Once for each silence as long as the post-roll, and never again for the same sound."""
     beginnings: list[float] = []
-    read = listener.read_voice
+    read = listener.engines.read_voice
 
     def watched(waveform: Waveform, wanted: bool, interim: bool = False) -> Any:
         beginnings.append(waveform.duration_s)
         return read(waveform, wanted, interim)
 
-    monkeypatch.setattr(listener, "read_voice", watched)
+    monkeypatch.setattr(listener.engines, "read_voice", watched)
 
     async def call() -> None:
-        async with listener.live() as session:
+        async with listener.open_session() as session:
             session.feed(pcm(SPEECH, silence(0.0)))  # 0.85 s of silence end it
             session.feed(pcm(silence(0.2)))
             while not any(isinstance(event, Final) for event in [await anext(session)]):
@@ -250,7 +179,7 @@ def test_the_emotion_is_read_before_the_end_is_known(
 
     async def without_the_end() -> None:
         beginnings.clear()
-        async with listener.live() as session:
+        async with listener.open_session() as session:
             session.feed(pcm(SPEECH[: int(3.3 * SAMPLE_RATE)], silence(0.4)))
             while not beginnings:
                 await asyncio.sleep(0.01)
@@ -262,7 +191,7 @@ def test_the_utterance_that_goes_on_is_read_again_as_a_whole(
     listener: Listener, recognizer: CountingRecognizer
 ) -> None:
     async def call() -> Final:
-        async with listener.live() as session:
+        async with listener.open_session() as session:
             session.feed(pcm(SPEECH[: int(3.3 * SAMPLE_RATE)], silence(0.25)))
             while not recognizer.heard:
                 await asyncio.sleep(0.01)
@@ -313,10 +242,10 @@ def test_interim_readings_are_left_out_while_all_workers_have_something_to_do(
 
     async def call(streams: int) -> list[LiveEvent]:
         held = threading.Event()
-        others = [asyncio.create_task(listener.run_stream(held.wait, 20)) for _ in range(streams)]
+        others = [asyncio.create_task(listener.workers.run_stream(held.wait, 20)) for _ in range(streams)]
         await asyncio.sleep(0)
-        assert listener.busy == (streams == 2)
-        told = await events_of(listener.live(), sound)
+        assert listener.workers.busy == (streams == 2)
+        told = await events_of(listener.open_session(), sound)
         held.set()
         await asyncio.gather(*others)
         return told
@@ -465,17 +394,17 @@ def test_pooling_pieces_is_what_the_recogniser_does_with_its_windows() -> None:
 
 def test_no_more_sessions_than_allowed(listener: Listener) -> None:
     async def call() -> None:
-        first, second = listener.live(), listener.live()
+        first, second = listener.open_session(), listener.open_session()
         with pytest.raises(BusyError, match="2 calls are heard already"):
-            listener.live()
+            listener.open_session()
         await first.close()
         await first.close()  # twice frees one place only
-        third = listener.live()
+        third = listener.open_session()
         with pytest.raises(BusyError):
-            listener.live()
+            listener.open_session()
         second.eof()
         assert [event async for event in second] == []
-        fourth = listener.live()
+        fourth = listener.open_session()
         await asyncio.gather(third.close(), fourth.close())
 
     asyncio.run(call())
@@ -486,7 +415,7 @@ def test_four_sessions_a_worker_unless_another_number_is_set(transcriber: Counti
         sessions: list[LiveSession] = []
         with contextlib.suppress(BusyError):
             while True:
-                sessions.append(listener.live())
+                sessions.append(listener.open_session())
         await asyncio.gather(*(session.close() for session in sessions))
         listener.close()
         return len(sessions)
@@ -501,7 +430,7 @@ def test_who_falls_behind_is_told_and_the_event_loop_stays_free(
 ) -> None:
     async def call() -> None:
         transcriber.go_on.clear()
-        async with listener.live() as session:
+        async with listener.open_session() as session:
             second = pcm(SPEECH[8000:24_000])
             refused = 0
             while not refused:
@@ -528,7 +457,7 @@ def test_closing_in_the_middle_gives_everything_back(transcriber: CountingTransc
 
     async def call() -> None:
         for _ in range(3):
-            async with listener.live() as session:
+            async with listener.open_session() as session:
                 session.feed(pcm(SPEECH[: 2 * SAMPLE_RATE]))
                 assert isinstance(await anext(session), SpeechStarted)
                 assert transcriber.open == 1
@@ -545,7 +474,7 @@ def test_closing_in_the_middle_gives_everything_back(transcriber: CountingTransc
 
 def test_reset_forgets_what_was_said(listener: Listener, transcriber: CountingTranscriber) -> None:
     async def call() -> list[LiveEvent]:
-        async with listener.live() as session:
+        async with listener.open_session() as session:
             session.feed(pcm(SPEECH[: 2 * SAMPLE_RATE]))
             told = [await anext(session)]
             session.reset()
@@ -574,7 +503,7 @@ def test_a_model_that_cannot_be_had_ends_the_session(tmp_path: Path) -> None:
     listener = Listener(read_settings(ListenerSettings, settings, "test"))
 
     async def call() -> None:
-        async with listener.live() as session:
+        async with listener.open_session() as session:
             session.feed(pcm(SPEECH))
             with pytest.raises(ModelUnavailableError):
                 async for _ in session:
@@ -590,7 +519,7 @@ def test_memory_does_not_grow_with_the_call(listener: Listener, recognizer: Coun
     import tracemalloc
 
     async def call() -> list[int]:
-        async with listener.live(emotion=False) as session:
+        async with listener.open_session(emotion=False) as session:
             measured = []
             tracemalloc.start()
             for _ in range(3):

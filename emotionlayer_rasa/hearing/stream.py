@@ -1,4 +1,4 @@
-"""The part of a live session that runs in threads: sound in, moments of the call out.
+"""The part of a live session that runs in threads: sound in, what happens in the stream out.
 
 Plain code, one call at a time: it knows neither the event loop nor consent.
 """
@@ -13,8 +13,8 @@ import numpy as np
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Endpointer, StreamDecoder, Waveform
 from emotionlayer_rasa.audio.endpointing import Boundary, Ended, Paused, Resumed, Started
-from emotionlayer_rasa.live.events import Partial
-from emotionlayer_rasa.live.settings import LiveSettings
+from emotionlayer_rasa.hearing.events import Partial
+from emotionlayer_rasa.hearing.settings import LiveSettings
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionStream
 from emotionlayer_rasa.utterance import Transcript
 
@@ -23,7 +23,7 @@ _TRANSCRIBED_AT_ONCE = SAMPLE_RATE // 5
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class InterimWindow:
     """The last seconds of an utterance that is going on.
 
     Attributes:
@@ -36,21 +36,21 @@ class Glimpse:
 
 
 @dataclass(frozen=True)
-class Silent:
+class SpeechPaused:
     """The whole utterance, if nothing follows."""
 
     waveform: Waveform
 
 
 @dataclass(frozen=True)
-class Over:
+class UtteranceEnded:
     """An utterance that is over.
 
     Attributes:
         waveform: all of it.
         transcript: what was recognised, ghost words included.
         start: where it begins, samples of 16 kHz from the start of the stream.
-        ended: where and why it ends.
+        boundary: where and why it ends.
         decode_ms: decoding and endpointing since the utterance before, milliseconds.
         transcription_ms: transcribing it, milliseconds.
         known: ``time.perf_counter()`` when it was clear that it is over.
@@ -59,22 +59,22 @@ class Over:
     waveform: Waveform
     transcript: Transcript
     start: int
-    ended: Ended
+    boundary: Ended
     decode_ms: float
     transcription_ms: float
     known: float
 
 
-Moment = Started | Resumed | Partial | Glimpse | Silent | Over
-"""What an :class:`Ear` notices, in the order in which it happens."""
+StreamEvent = Started | Resumed | Partial | InterimWindow | SpeechPaused | UtteranceEnded
+"""What happens in a stream, in this order."""
 
 
-class Ear:
+class StreamTranscriber:
     """What a session does in threads, one call at a time: decode, find utterances, transcribe.
 
     Args:
         transcriber: gives the transcriber; called in the thread, since it may load a model.
-        settings: when utterances begin and end, and how often there is a :class:`Glimpse` of one.
+        settings: when utterances begin and end, and how often there is an :class:`InterimWindow` of one.
         decoder: of the stream's raw samples.
         grammar: phrases to listen for, where the engine can; None hears everything.
     """
@@ -93,13 +93,13 @@ class Ear:
         self._sound = _Sound()
         self._endpointer: Endpointer | None = None
         self._stream: TranscriptionStream | None = None
-        self._start = self._transcribed = self._next_glimpse = 0
+        self._start = self._transcribed = self._next_interim = 0
         self._holding = False
         """The caller is silent: what comes is transcribed only if the utterance goes on."""
         self._text = ""
         self._decode_ms = self._transcription_ms = 0.0
 
-    def hear(self, data: bytes, last: bool) -> list[Moment]:
+    def feed(self, data: bytes, last: bool) -> list[StreamEvent]:
         """Take in the next sound.
 
         Args:
@@ -120,20 +120,20 @@ class Ear:
         if last:
             boundaries += self._endpointer.finish()
         self._decode_ms += 1000 * (time.perf_counter() - began)
-        moments: list[Moment] = []
+        events: list[StreamEvent] = []
         for boundary in boundaries:
-            moments += self._pass(boundary)
+            events += self._pass(boundary)
         if not self._holding:
-            moments += self._transcribe(self._endpointer.heard, _TRANSCRIBED_AT_ONCE)
-        self._sound.keep_from(self._endpointer.needed_from)
-        return moments
+            events += self._transcribe(self._endpointer.heard, _TRANSCRIBED_AT_ONCE)
+        self._sound.forget_before(self._endpointer.needed_from)
+        return events
 
     def reset(self) -> tuple[float, float] | None:
         """Forget the utterance; where it began and how far it was heard, seconds, where there was one."""
         if self._endpointer is None:
             return None
         self._endpointer.reset()
-        self._sound.keep_from(self._endpointer.needed_from)
+        self._sound.forget_before(self._endpointer.needed_from)
         if self._stream is None:
             return None
         self.close()
@@ -145,17 +145,17 @@ class Ear:
             self._stream.close()
             self._stream = None
 
-    def _pass(self, boundary: Boundary) -> list[Moment]:
+    def _pass(self, boundary: Boundary) -> list[StreamEvent]:
         if isinstance(boundary, Started):
             self._stream = self._transcriber().stream(self._grammar)
             self._start = self._transcribed = boundary.sample
-            self._next_glimpse = self._start + int(self._settings.interim_every_s * SAMPLE_RATE)
+            self._next_interim = self._start + int(self._settings.interim_every_s * SAMPLE_RATE)
             self._holding, self._text, self._transcription_ms = False, "", 0.0
             return [boundary]
         if isinstance(boundary, Resumed):
             self._holding = False
             return [boundary]
-        moments = self._transcribe(boundary.sample)
+        events = self._transcribe(boundary.sample)
         waveform = Waveform(self._sound.between(self._start, boundary.sample))
         assert self._stream is not None
         began = time.perf_counter()
@@ -163,31 +163,33 @@ class Ear:
             self._holding = True
             self._stream.settle()
             self._transcription_ms += 1000 * (time.perf_counter() - began)
-            return [*moments, Silent(waveform)]
+            return [*events, SpeechPaused(waveform)]
         transcript = self._stream.finish()
         self._stream = None
         self._transcription_ms += 1000 * (time.perf_counter() - began)
-        over = Over(waveform, transcript, self._start, boundary, self._decode_ms, self._transcription_ms, began)
+        ended = UtteranceEnded(
+            waveform, transcript, self._start, boundary, self._decode_ms, self._transcription_ms, began
+        )
         self._decode_ms = 0.0
-        return [*moments, over]
+        return [*events, ended]
 
-    def _transcribe(self, until: int, at_least: int = 1) -> list[Moment]:
+    def _transcribe(self, until: int, at_least: int = 1) -> list[StreamEvent]:
         if self._stream is None or until - self._transcribed < at_least:
             return []
         began = time.perf_counter()
         text = self._stream.accept(self._sound.between(self._transcribed, until))
         self._transcribed = until
         self._transcription_ms += 1000 * (time.perf_counter() - began)
-        moments: list[Moment] = []
+        events: list[StreamEvent] = []
         if text and text != self._text:
             self._text = text
-            moments.append(Partial(text))
-        if self._settings.interim_every_s and until >= self._next_glimpse:
-            self._next_glimpse = until + int(self._settings.interim_every_s * SAMPLE_RATE)
+            events.append(Partial(text))
+        if self._settings.interim_every_s and until >= self._next_interim:
+            self._next_interim = until + int(self._settings.interim_every_s * SAMPLE_RATE)
             window = int(self._settings.interim_window_s * SAMPLE_RATE)
-            seen = Waveform(self._sound.between(max(self._start, until - window), until))
-            moments.append(Glimpse(seen, until / SAMPLE_RATE))
-        return moments
+            heard = Waveform(self._sound.between(max(self._start, until - window), until))
+            events.append(InterimWindow(heard, until / SAMPLE_RATE))
+        return events
 
 
 class _Sound:
@@ -210,7 +212,7 @@ class _Sound:
         """A copy of the samples from ``start`` to ``end``."""
         return self._samples[start - self._first : end - self._first].copy()
 
-    def keep_from(self, start: int) -> None:
+    def forget_before(self, start: int) -> None:
         """Sound before ``start`` is not needed any more."""
         unneeded = start - self._first
         if unneeded > len(self._samples) // 2:  # moving sound costs: not for every frame

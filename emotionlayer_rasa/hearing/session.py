@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import inspect
 from functools import partial
-from typing import Any, Awaitable, Callable, Protocol, Sequence, TypeVar
+from typing import Any, Awaitable, Callable, Sequence, TypeVar
 
 import numpy as np
 import structlog
 
-from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding, StreamDecoder, Waveform
+from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding, StreamDecoder
 from emotionlayer_rasa.audio.endpointing import Resumed, Started
 from emotionlayer_rasa.errors import BusyError, EmotionLayerError
-from emotionlayer_rasa.live.ear import Ear, Glimpse, Moment, Over, Silent
-from emotionlayer_rasa.live.events import Discarded, Final, Interim, LiveEvent, Partial, SpeechStarted
-from emotionlayer_rasa.live.joining import join, pool
-from emotionlayer_rasa.live.settings import LiveSettings
-from emotionlayer_rasa.transcription import Transcriber, without_ghost_words
-from emotionlayer_rasa.utterance import EmotionReading, Prosody, TextReading, Transcript
+from emotionlayer_rasa.hearing.engines import Engines
+from emotionlayer_rasa.hearing.events import Discarded, Final, Interim, LiveEvent, Partial, SpeechStarted
+from emotionlayer_rasa.hearing.joining import join, pool
+from emotionlayer_rasa.hearing.settings import LiveSettings
+from emotionlayer_rasa.hearing.stream import (
+    InterimWindow,
+    SpeechPaused,
+    StreamEvent,
+    StreamTranscriber,
+    UtteranceEnded,
+)
+from emotionlayer_rasa.hearing.workers import Workers
+from emotionlayer_rasa.transcription import without_ghost_words
+from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
 log = structlog.get_logger(__name__)
 
@@ -34,48 +42,19 @@ _WORDLESS_SPEECH_S = 0.5
 _MAX_EVENTS = 1000
 
 
-class Ears(Protocol):
-    """What a session needs of a :class:`~emotionlayer_rasa.listener.Listener`."""
-
-    @property
-    def transcriber(self) -> Transcriber:
-        """The loaded transcriber."""
-
-    @property
-    def threshold(self) -> float:
-        """Confidence below which an emotion of the voice is ``unknown``."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether every worker has something to do: what can be left out is."""
-
-    def read_voice(
-        self, waveform: Waveform, wanted: bool, interim: bool = False
-    ) -> tuple[EmotionReading, Prosody | None, float]:
-        """Emotion and prosody of a voice, and the milliseconds it took."""
-
-    def read_words(self, said: Transcript, wanted: bool) -> tuple[TextReading | None, float]:
-        """What the words say, and the milliseconds it took."""
-
-    async def run(self, function: Callable[..., T], *args: object) -> T:
-        """Call in a thread for whole utterances."""
-
-    async def run_stream(self, function: Callable[..., T], *args: object) -> T:
-        """Call in a thread for short work on streams."""
-
-
 class LiveSession:
     """One caller's stream: sound in with :meth:`feed`, events out with ``async for``.
 
-    Made by :meth:`Listener.live`, in a running event loop; used from that loop only. For each utterance come, in
-    this order, :class:`SpeechStarted`; any number of :class:`Partial` and :class:`Interim`; :class:`Final` or
-    :class:`Discarded`. The loop over the events ends after :meth:`eof` and :meth:`close`. It raises what made
-    hearing impossible (:class:`ModelError`, :class:`MissingExtraError`); the session is over then.
+    Made by :meth:`Listener.open_session`, in a running event loop; used from that loop only. For each utterance
+    come, in this order, :class:`SpeechStarted`; any number of :class:`Partial` and :class:`Interim`;
+    :class:`Final` or :class:`Discarded`. The loop over the events ends after :meth:`eof` and :meth:`close`. It
+    raises what made hearing impossible (:class:`ModelError`, :class:`MissingExtraError`); then it is over.
     """
 
     def __init__(
         self,
-        ears: Ears,
+        engines: Engines,
+        workers: Workers,
         settings: LiveSettings,
         encoding: RawEncoding,
         sample_rate: int,
@@ -83,10 +62,12 @@ class LiveSession:
         on_close: Callable[[], None],
         grammar: Sequence[str] | None = None,
     ) -> None:
-        self._ears = ears
+        self._engines = engines
+        self._workers = workers
         self._settings = settings
-        self._ear = Ear(lambda: ears.transcriber, settings, StreamDecoder(encoding, sample_rate), grammar)
-        self._bytes_per_second = self._ear.decoder.bytes_per_second
+        decoder = StreamDecoder(encoding, sample_rate)
+        self._stream = StreamTranscriber(lambda: engines.transcriber, settings, decoder, grammar)
+        self._bytes_per_second = decoder.bytes_per_second
         self._consent = emotion
         self._on_close: Callable[[], None] | None = on_close
         self._pending = bytearray()
@@ -100,7 +81,7 @@ class LiveSession:
         self._events: asyncio.Queue[LiveEvent | Exception | None] = asyncio.Queue()
         self._failure: Exception | None = None
         self._job: asyncio.Future[Any] | None = None
-        self._turn = _Turn()
+        self._ongoing = _OngoingUtterance()
         self._monologue: list[tuple[float, EmotionReading]] = []
         self._interim: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._hear_on())
@@ -212,7 +193,7 @@ class LiveSession:
         """Give the memory back and the place to another session; tell no more."""
         if self._on_close is None:
             return
-        self._ear.close()
+        self._stream.close()
         self._drop_early()
         if self._interim:
             self._interim.cancel()
@@ -223,7 +204,7 @@ class LiveSession:
         on_close()
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        self._job = asyncio.ensure_future(self._ears.run_stream(function, *args))
+        self._job = asyncio.ensure_future(self._workers.run_stream(function, *args))
         return await asyncio.shield(self._job)
 
     async def _hear_next(self, last: bool = False) -> None:
@@ -231,47 +212,49 @@ class LiveSession:
         data = bytes(self._pending[:size])
         del self._pending[:size]
         self._hearing_s = len(data) / self._bytes_per_second
-        for moment in await self._in_thread(self._ear.hear, data, last):
-            await self._tell(moment)
+        for event in await self._in_thread(self._stream.feed, data, last):
+            await self._tell(event)
         self._hearing_s = 0.0
         self._progress.set()
 
     async def _forget(self) -> None:
-        open_since = await self._in_thread(self._ear.reset)
+        open_since = await self._in_thread(self._stream.reset)
         self._drop_early()
         self._monologue.clear()
         if open_since is not None:
-            self._turn = _Turn()
+            self._ongoing = _OngoingUtterance()
             self._events.put_nowait(Discarded("reset", *open_since))
 
-    async def _tell(self, moment: Moment) -> None:
-        turn = self._turn
-        if isinstance(moment, Partial):
-            self._events.put_nowait(moment)
-        elif isinstance(moment, Started):
-            self._turn = _Turn()
-            self._events.put_nowait(SpeechStarted(moment.onset / SAMPLE_RATE, moment.continues))
-            if not moment.continues:
+    async def _tell(self, event: StreamEvent) -> None:
+        ongoing = self._ongoing
+        if isinstance(event, Partial):
+            self._events.put_nowait(event)
+        elif isinstance(event, Started):
+            self._ongoing = _OngoingUtterance()
+            self._events.put_nowait(SpeechStarted(event.onset / SAMPLE_RATE, event.continues))
+            if not event.continues:
                 self._monologue.clear()
-            self._turn.allowed = await self._may_analyse()
-        elif isinstance(moment, Glimpse):
-            if turn.allowed and not self._ears.busy and (self._interim is None or self._interim.done()):
-                self._interim = asyncio.create_task(self._glimpse(turn, moment))
-        elif isinstance(moment, Silent):
-            if turn.allowed:
-                turn.early = asyncio.ensure_future(self._ears.run(self._ears.read_voice, moment.waveform, True))
-        elif isinstance(moment, Resumed):
+            self._ongoing.allowed = await self._may_analyse()
+        elif isinstance(event, InterimWindow):
+            if ongoing.allowed and not self._workers.busy and (self._interim is None or self._interim.done()):
+                self._interim = asyncio.create_task(self._read_interim(ongoing, event))
+        elif isinstance(event, SpeechPaused):
+            if ongoing.allowed:
+                ongoing.early = asyncio.ensure_future(
+                    self._workers.run(self._engines.read_voice, event.waveform, True)
+                )
+        elif isinstance(event, Resumed):
             self._drop_early()
         else:
-            event = await self._judge(turn, moment)
+            told = await self._judge(ongoing, event)
             self._drop_early()
-            self._turn = _Turn()  # an interim reading that comes late has no place any more
-            self._events.put_nowait(event)
+            self._ongoing = _OngoingUtterance()  # an interim reading that comes late has no place any more
+            self._events.put_nowait(told)
 
     def _drop_early(self) -> None:
-        if self._turn.early:
-            self._turn.early.cancel()
-            self._turn.early = None
+        if self._ongoing.early:
+            self._ongoing.early.cancel()
+            self._ongoing.early = None
 
     async def _may_analyse(self) -> bool:
         try:
@@ -281,54 +264,53 @@ class LiveSession:
             log.error("live.consent.failed", error=type(error).__name__)
             return False
 
-    async def _glimpse(self, turn: _Turn, glimpse: Glimpse) -> None:
-        emotion, prosody, _ = await self._ears.run(
-            partial(self._ears.read_voice, interim=True), glimpse.waveform, True
-        )
-        if turn is self._turn:
-            self._events.put_nowait(Interim(emotion, prosody, glimpse.at_s))
+    async def _read_interim(self, ongoing: _OngoingUtterance, window: InterimWindow) -> None:
+        read = partial(self._engines.read_voice, interim=True)
+        emotion, prosody, _ = await self._workers.run(read, window.waveform, True)
+        if ongoing is self._ongoing:
+            self._events.put_nowait(Interim(emotion, prosody, window.at_s))
 
-    async def _judge(self, turn: _Turn, over: Over) -> Final | Discarded:
+    async def _judge(self, ongoing: _OngoingUtterance, ended: UtteranceEnded) -> Final | Discarded:
         """The utterance that is over, or why it is none."""
-        start_s, end_s = over.start / SAMPLE_RATE, over.ended.sample / SAMPLE_RATE
-        speech = [(a / SAMPLE_RATE - start_s, b / SAMPLE_RATE - start_s) for a, b in over.ended.speech]
+        start_s, end_s = ended.start / SAMPLE_RATE, ended.boundary.sample / SAMPLE_RATE
+        speech = [(a / SAMPLE_RATE - start_s, b / SAMPLE_RATE - start_s) for a, b in ended.boundary.speech]
         speech_s = sum(b - a for a, b in speech)
         if 1000 * speech_s < self._settings.endpointing.min_speech_ms:
             return Discarded("too_short", start_s, end_s)
-        said = without_ghost_words(over.transcript, speech)
-        if over.transcript.words and not said.words:
+        said = without_ghost_words(ended.transcript, speech)
+        if ended.transcript.words and not said.words:
             return Discarded("ghost_words", start_s, end_s)
         # Asked again: the caller may have objected in the utterance before, which was not understood yet.
-        allowed = turn.allowed and await self._may_analyse()
+        allowed = ongoing.allowed and await self._may_analyse()
         if not said.words and (not allowed or speech_s < _WORDLESS_SPEECH_S):
             return Discarded("noise", start_s, end_s)
         (voice, prosody, emotion_ms), (words, text_ms) = await asyncio.gather(
-            turn.early
-            if turn.early and allowed
-            else self._ears.run(self._ears.read_voice, over.waveform, allowed),
-            self._ears.run(self._ears.read_words, said, allowed),
+            ongoing.early
+            if ongoing.early and allowed
+            else self._workers.run(self._engines.read_voice, ended.waveform, allowed),
+            self._workers.run(self._engines.read_words, said, allowed),
         )
         if not said.words and not voice.scores:
             return Discarded("noise", start_s, end_s)
         if allowed:
-            weight = float(np.std(over.waveform.samples)) * over.waveform.duration_s
+            weight = float(np.std(ended.waveform.samples)) * ended.waveform.duration_s
             self._monologue.append((weight, voice))
             if len(self._monologue) > 1 and any(reading.scores for _, reading in self._monologue):
-                voice = pool(self._monologue, self._ears.threshold)
-        timings = {"decode": over.decode_ms, "transcription": over.transcription_ms, "text": text_ms}
+                voice = pool(self._monologue, self._engines.threshold)
+        timings = {"decode": ended.decode_ms, "transcription": ended.transcription_ms, "text": text_ms}
         utterance = join(
             said,
             voice,
             words,
             prosody,
-            over.waveform.duration_s,
+            ended.waveform.duration_s,
             {**timings, "emotion": emotion_ms},
-            over.known,
+            ended.known,
         )
-        return Final(utterance, start_s, end_s, over.ended.reason)
+        return Final(utterance, start_s, end_s, ended.boundary.reason)
 
 
-class _Turn:
+class _OngoingUtterance:
     """What the event loop knows of the utterance that is going on.
 
     Attributes:

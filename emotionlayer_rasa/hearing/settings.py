@@ -1,11 +1,13 @@
-"""Settings of live sessions."""
+"""Settings of a listener and of its live sessions."""
 
 from __future__ import annotations
 
 import pydantic
 
-from emotionlayer_rasa.audio import EndpointSettings
+from emotionlayer_rasa.audio import AudioLimits, EndpointSettings
+from emotionlayer_rasa.emotion import EmotionSettings
 from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.transcription import TranscriptionSettings
 
 
 class LiveSettings(Settings):
@@ -27,3 +29,21 @@ class LiveSettings(Settings):
     max_behind_s: float = pydantic.Field(default=5.0, gt=0.0, le=60.0)
     interim_every_s: float = pydantic.Field(default=1.0, ge=0.0, le=60.0)
     interim_window_s: float = pydantic.Field(default=4.0, ge=1.0, le=10.0)
+
+
+class ListenerSettings(Settings):
+    """What a listener hears with.
+
+    Attributes:
+        transcription, emotion, limits: settings of the three engines.
+        workers: utterances heard at the same time; as many as there are cores to hear with.
+        waiting: utterances that may wait for a worker; one more is answered with :class:`BusyError`.
+        live: how calls are heard while they go on.
+    """
+
+    transcription: TranscriptionSettings = TranscriptionSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    limits: AudioLimits = AudioLimits()
+    workers: int = pydantic.Field(default=2, ge=1, le=64)
+    waiting: int = pydantic.Field(default=4, ge=0, le=1024)
+    live: LiveSettings = LiveSettings()

@@ -7,22 +7,21 @@ import threading
 from pathlib import Path
 
 import pytest
+from counting_engines import with_engines
 from test_model_store import Server, leftovers
 
-from emotionlayer_rasa import listener as listener_module
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import Waveform, decode_audio
 from emotionlayer_rasa.emotion import EmotionRecognizer
 from emotionlayer_rasa.errors import AudioError, BusyError, ModelUnavailableError
-from emotionlayer_rasa.listener import Engine, Listener, ListenerSettings
-from emotionlayer_rasa.live import LiveSettings
+from emotionlayer_rasa.hearing import Listener, ListenerSettings, LiveSettings, engines
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.transcription import Transcriber
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Prosody, Transcript, Word
 
-KOREAN = Path(__file__).parent / "data" / "ko_music_where.flac"
+KOREAN = Path(__file__).parents[1] / "data" / "ko_music_where.flac"
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +101,6 @@ class BrokenRecognizer(EmotionRecognizer):
         raise RuntimeError("out of order")
 
 
-def with_engines(transcriber: Transcriber, recognizer: EmotionRecognizer, **settings: int) -> Listener:
-    listener = Listener(ListenerSettings(**settings))
-    listener._transcriber, listener._recognizer = Engine(lambda: transcriber), Engine(lambda: recognizer)
-    return listener
-
-
 class PreparedTranscriber(SlowTranscriber):
     """Counts how often it is prepared."""
 
@@ -183,11 +176,11 @@ def test_what_was_given_up_counts_until_its_thread_is_done():
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
         assert given_up.cancelled()
-        assert listener.busy
+        assert listener.workers.busy
         with pytest.raises(BusyError):
             await listener.hear(KOREAN.read_bytes())
         transcriber.release.set()
-        while listener.busy or listener._utterances:
+        while listener.workers.busy or listener.workers._utterances:
             await asyncio.sleep(0.01)
         assert (await listener.hear(KOREAN.read_bytes())).transcript.text == "words"
 
@@ -231,7 +224,7 @@ def test_the_voice_does_not_wait_for_the_download_of_a_transcriber(server, tmp_p
         while not server.requested.is_set():
             await asyncio.sleep(0.01)
         await listener.warm_up(transcript=False)
-        assert 0 < listener.threshold < 1
+        assert 0 < listener.engines.threshold < 1
         assert not words.done()
         listener.close()
         await asyncio.gather(words, return_exceptions=True)
@@ -331,7 +324,7 @@ def test_a_reader_of_words_that_fails_does_not_end_the_call(monkeypatch):
     def out_of_order(language):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(listener_module, "create_text_reader", out_of_order)
+    monkeypatch.setattr(engines, "create_text_reader", out_of_order)
     heard = hear("this is unacceptable", AngryRecognizer())
     assert heard.words is None
     assert heard.affect == fuse(heard.emotion, None, heard.prosody)
