@@ -1,4 +1,4 @@
-"""The labels everybody shares: seven emotions, nine affective states, six response strategies.
+"""The labels everybody shares: seven emotions, their three dimensions, nine affective states, six strategies.
 
 Emotions, states and strategies are those of EmotionLayer (A. Bernardini, University of Milan).
 Aliases cover the labels of common corpora and Hugging Face checkpoints, in English, Italian and German.
@@ -19,6 +19,9 @@ EMOTIONS: tuple[str, ...] = (
     "surprise",
 )
 """The seven emotions, in the order of every probability vector in this package."""
+
+DIMENSIONS: tuple[str, ...] = ("valence", "arousal", "dominance")
+"""What an emotion is measured by, each 0..1, in the order of every vector of the three in this package."""
 
 UNKNOWN = "unknown"
 """The label when nothing was heard or the confidence is below the threshold."""
@@ -61,6 +64,16 @@ EMOTION_ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Lower-case alias to canonical emotion; labels outside the seven map to ``unknown``."""
 
+_DIMENSION_ALIASES = {
+    "valence": "pleasure pleasantness valenza valenz",
+    "arousal": "activation attivazione aktivierung erregung",
+    "dominance": "control dominanza dominanz",
+}
+DIMENSION_ALIASES: Mapping[str, str] = MappingProxyType(
+    {alias: axis for axis, names in _DIMENSION_ALIASES.items() for alias in {axis, *names.split()}}
+)
+"""Lower-case alias to one of :data:`DIMENSIONS`."""
+
 
 def canonical_emotion(label: str) -> str:
     """Map a corpus's or a model's label to one of the seven emotions or ``unknown``.
@@ -71,3 +84,12 @@ def canonical_emotion(label: str) -> str:
         KeyError: the label is no known alias.
     """
     return EMOTION_ALIASES[label.strip().lower()]
+
+
+def canonical_dimension(label: str) -> str:
+    """Map a model's label to one of the three dimensions, as :func:`canonical_emotion` does with emotions.
+
+    Raises:
+        KeyError: the label is no known alias.
+    """
+    return DIMENSION_ALIASES[label.strip().lower()]

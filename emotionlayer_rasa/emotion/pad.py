@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from types import MappingProxyType
 from typing import Mapping
 
-DIMENSIONS = ("valence", "arousal", "dominance")
-"""Order of the three dimensions in every vector of this package."""
+from emotionlayer_rasa.taxonomy import DIMENSIONS
 
 _MEANS = {
     "anger": (-0.51, 0.59, 0.25),
@@ -27,9 +27,30 @@ emotions, Journal of Research in Personality 11, 273-294 (angry, disgusted, fear
 are on -1..1. Neutral is the middle by definition.
 """
 
+_WIDTH = 0.15
+"""Standard deviation within an emotion; some .3 on the scale of -1..1 of the same ratings."""
+
 
 def expected_pad(scores: Mapping[str, float]) -> tuple[float, float, float]:
     """Mean valence, arousal and dominance, 0..1, under emotion probabilities that sum to 1."""
     return tuple(  # type: ignore[return-value]
         sum(score * EMOTION_PAD[label][axis] for label, score in scores.items()) for axis in range(3)
     )
+
+
+def emotions_near(pad: Mapping[str, float]) -> dict[str, float]:
+    """Probability of each of the seven emotions, given where a voice lies.
+
+    The emotions count as equally frequent and equally wide, :data:`_WIDTH` in each dimension.
+
+    Args:
+        pad: valence, arousal and dominance by name, 0..1; one or two of them will do.
+    """
+    axes = [DIMENSIONS.index(axis) for axis in pad]
+    squares = {
+        label: sum((value - means[axis]) ** 2 for axis, value in zip(axes, pad.values(), strict=True))
+        for label, means in EMOTION_PAD.items()
+    }
+    nearest = min(squares.values())
+    weights = {label: math.exp((nearest - square) / (2 * _WIDTH**2)) for label, square in squares.items()}
+    return {label: weight / sum(weights.values()) for label, weight in weights.items()}

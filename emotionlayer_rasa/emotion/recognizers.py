@@ -20,7 +20,8 @@ class EmotionSettings(Settings):
 
     Attributes:
         engine: ``onnx`` runs the shipped model or one that ``emotionlayer train`` wrote; ``transformers`` any
-            Hugging Face audio-classification checkpoint (extra ``train``).
+            Hugging Face audio-classification checkpoint of emotions or of arousal, dominance and valence (extra
+            ``train``).
         model: path of an ``.onnx`` file, or path or hub id of a checkpoint; None is the shipped model.
         threshold: confidence, 0..1, below which the label is ``unknown``; None is the model's own
             (0 for ``transformers``).
