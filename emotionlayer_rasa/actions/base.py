@@ -10,7 +10,8 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from emotionlayer_rasa.actions.conversation import Conversation, default_language, read_conversation
+from emotionlayer_rasa.actions.conversation import Conversation, read_conversation
+from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.response import Reply, ReplySettings, draft_reply, speech_payload
 

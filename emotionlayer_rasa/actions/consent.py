@@ -11,11 +11,12 @@ from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import Conversation
 from emotionlayer_rasa.actions.slots import emotion_slots, forgotten_slots, profile_slots
 from emotionlayer_rasa.affect.memory import AffectiveMemory
+from emotionlayer_rasa.conversation import CONSENT, MEMORY_CONSENT
 
-CONSENT = {"stop_emotion_analysis": False, "start_emotion_analysis": True}
+CONSENTS = {"stop_emotion_analysis": False, "start_emotion_analysis": True}
 """Intent to the value of the slot ``emotion_consent``; any other intent changes nothing."""
 
-MEMORY_CONSENT = {"erase_emotion_memory": False, "allow_emotion_memory": True}
+MEMORY_CONSENTS = {"erase_emotion_memory": False, "allow_emotion_memory": True}
 """Intent to the value of the slot ``emotion_memory_consent``; any other intent changes nothing."""
 
 
@@ -31,13 +32,13 @@ class ActionSetEmotionConsent(SpeakingAction):
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
         """Confirm in words that are never left to a language model."""
-        consent = CONSENT.get(conversation.intent)
+        consent = CONSENTS.get(conversation.intent)
         if consent is None:
             say_template(dispatcher, conversation, "nlu_fallback")
             return []
         say_template(dispatcher, conversation, conversation.intent)
         forgotten = [] if consent else _nothing_known(conversation.slots)
-        return [SlotSet("emotion_consent", consent), *forgotten]
+        return [SlotSet(CONSENT, consent), *forgotten]
 
 
 class ActionSetEmotionMemory(SpeakingAction):
@@ -49,14 +50,14 @@ class ActionSetEmotionMemory(SpeakingAction):
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
         """Confirm in words that are never left to a language model."""
-        consent = MEMORY_CONSENT.get(conversation.intent)
+        consent = MEMORY_CONSENTS.get(conversation.intent)
         if consent is None:
             say_template(dispatcher, conversation, "nlu_fallback")
             return []
         say_template(dispatcher, conversation, conversation.intent)
         if not consent:
             return _nothing_known(conversation.slots)
-        return [SlotSet("emotion_memory_consent", True), *profile_slots(conversation)]
+        return [SlotSet(MEMORY_CONSENT, True), *profile_slots(conversation)]
 
 
 def _nothing_known(slots: Mapping[str, Any]) -> list[EventType]:

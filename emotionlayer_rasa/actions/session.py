@@ -10,9 +10,9 @@ from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
-from emotionlayer_rasa.actions.conversation import Conversation, memory_days
-from emotionlayer_rasa.actions.slots import PROFILE
+from emotionlayer_rasa.actions.conversation import Conversation
 from emotionlayer_rasa.affect.memory import EmotionalProfile
+from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
 
 
 class ActionSessionStart(SpeakingAction):
@@ -32,13 +32,14 @@ class ActionSessionStart(SpeakingAction):
         """Speak, then return the events of Rasa's own ``action_session_start``."""
         if not _opened_just_now(tracker):
             await super().run(dispatcher, tracker, domain)
-        carried = _carried_over(tracker) if _carries_over(domain) else []
+        carries = _carries_over(domain)
+        slots = {**(_latest_slots(tracker) if carries else {}), **carried_over(tracker.events, carries)}
+        carried = [SlotSet(name, value) for name, value in slots.items()]
         return [SessionStarted(), *carried, ActionExecuted("action_listen")]
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
         """Say the disclosure, unless the analysis is off, and the greeting."""
-        analysed = conversation.slots.get("emotion_consent") is not False
-        say_template(dispatcher, conversation, *(["disclosure"] if analysed else []), "greet")
+        say_template(dispatcher, conversation, *(["disclosure"] if conversation.consent else []), "greet")
         return []
 
 
@@ -55,11 +56,11 @@ def _carries_over(domain: dict[str, Any]) -> bool:
     return bool(session_config.get("carry_over_slots_to_new_session", True))
 
 
-def _carried_over(tracker: Tracker) -> list[EventType]:
+def _latest_slots(tracker: Tracker) -> dict[str, Any]:
     latest = {
         event["name"]: event.get("value") for event in tracker.applied_events() if event.get("event") == "slot"
     }
     profile = EmotionalProfile.from_dict(latest.get(PROFILE))
     if profile is not None and profile.expired(datetime.now(timezone.utc), memory_days()):
         latest[PROFILE] = None
-    return [SlotSet(name, value) for name, value in latest.items()]
+    return latest

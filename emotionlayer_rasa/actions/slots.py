@@ -10,13 +10,13 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.forms import ValidationAction
 
-from emotionlayer_rasa.actions.conversation import Conversation, memory_days, read_conversation
+from emotionlayer_rasa.actions.conversation import Conversation, read_conversation
 from emotionlayer_rasa.affect.memory import AffectiveMemory, update_profile
+from emotionlayer_rasa.affect.priority import priority
+from emotionlayer_rasa.conversation import MEMORY_CONSENT, PROFILE, memory_days
+from emotionlayer_rasa.utterance import ENTITY, emotion_entity
 
 logger = logging.getLogger(__name__)
-
-PROFILE = "emotional_profile"
-"""Slot of the emotional profile; Rasa carries it over to the caller's next session."""
 
 
 def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[EventType]:
@@ -24,9 +24,21 @@ def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[Eve
 
     Where nothing is known of the last turn, ``emotion`` and ``affective_state`` are ``unknown``,
     ``response_strategy`` is ``direct_efficiency``, and ``valence``, ``arousal`` and ``dominance`` (0..1) are None;
-    ``emotion_priority`` (0..100) stays that of the last turn of which something is known.
+    ``emotion_priority`` (0..100) stays that of the last turn of which something is known. These three are those of
+    the last turn, not smoothed.
     """
-    return [SlotSet(name, value) for name, value in memory.to_slots().items() if name in slots]
+    current = memory.current
+    axes = {axis: getattr(current, axis) for axis in ("valence", "arousal", "dominance")}
+    values: dict[str, Any] = {
+        "emotion": memory.emotion,
+        "affective_state": current.state,
+        "response_strategy": current.strategy,
+        "emotion_trend": memory.trend,
+        "negative_streak": float(memory.negative_streak),
+        "emotion_priority": float(priority(memory)),
+        **{axis: None if value is None else round(value, 4) for axis, value in axes.items()},
+    }
+    return [SlotSet(name, value) for name, value in values.items() if name in slots]
 
 
 def profile_slots(conversation: Conversation) -> list[EventType]:
@@ -39,8 +51,15 @@ def profile_slots(conversation: Conversation) -> list[EventType]:
 
 def forgotten_slots(slots: Mapping[str, Any]) -> list[EventType]:
     """Withdraw the consent to the profile and erase it."""
-    erased = {"emotion_memory_consent": False, PROFILE: None}
+    erased = {MEMORY_CONSENT: False, PROFILE: None}
     return [SlotSet(name, value) for name, value in erased.items() if name in slots]
+
+
+def _unfilled(tracker: Tracker) -> Mapping[str, Any]:
+    """The slots, without ``emotion`` where the turn has its entity: that says what this slot may hold."""
+    turn = next((event for event in reversed(tracker.events) if event.get("event") == "user"), {})
+    filled = emotion_entity(turn) is not None
+    return {name: value for name, value in tracker.slots.items() if not (filled and name == ENTITY)}
 
 
 class ValidateEmotionSlots(ValidationAction):
@@ -66,11 +85,11 @@ class ValidateEmotionSlots(ValidationAction):
             events = []
         try:
             conversation = read_conversation(tracker)
-            events += emotion_slots(conversation.memory, tracker.slots)
+            events += emotion_slots(conversation.memory, _unfilled(tracker))
             events += profile_slots(conversation) if conversation.memory_consent else []
         except Exception as error:
             logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
-            events += emotion_slots(AffectiveMemory(), tracker.slots)
+            events += emotion_slots(AffectiveMemory(), _unfilled(tracker))
         return events
 
     async def required_slots(

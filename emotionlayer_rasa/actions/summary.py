@@ -33,7 +33,7 @@ from emotionlayer_rasa.actions.conversation import Conversation
 from emotionlayer_rasa.actions.redaction import redact
 from emotionlayer_rasa.affect.memory import AffectiveMemory, Turn
 from emotionlayer_rasa.affect.priority import priority
-from emotionlayer_rasa.taxonomy import UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, UNKNOWN
 
 VERSION = 1
 
@@ -47,7 +47,7 @@ CUE_TURNS = 3
 """Turns that are looked at, the last ones whose words were read: who is asked "shall I?" just says yes."""
 
 _NAMESPACE = uuid.UUID("5d0c8b0e-6f4b-4a38-9d2b-2b1f7f0f9f11")
-_MEMORY_KEYS = ("state", "trend", "negative_streak", "peak", "valence", "arousal", "dominance")
+_MEMORY_KEYS = ("state", "trend", "negative_streak", "peak", *DIMENSIONS)
 
 
 def handover_id(conversation: Conversation) -> str:
@@ -58,9 +58,9 @@ def handover_id(conversation: Conversation) -> str:
     or that the caller asks for again before a person has taken over, has the id of the first.
     """
     begin, handed_back, escalated = 0.0, 0, False
-    for event in conversation.events:
-        if _begins(event):
-            begin, handed_back, escalated = float(event.get("timestamp") or 0.0), 0, False
+    for event in conversation.session:
+        if event.get("event") in ("session_started", "restart"):
+            begin = float(event.get("timestamp") or 0.0)
         elif event.get("event") == "slot" and event.get("name") == "escalated":
             handed_back += escalated and event.get("value") is False
             escalated = event.get("value") is True
@@ -97,7 +97,7 @@ def summarise(
         "reasons": reasons(memory, conversation.intent),
         "emotion": {**{key: known[key] for key in _MEMORY_KEYS}, "course": _course(conversation.turns)},
         "slots": {name: _fact(value, keep) for name, value in facts.items()},
-        "turns": _dialogue(conversation.events, turns, keep) if transcripts else [],
+        "turns": _dialogue(conversation.session, turns, keep) if transcripts else [],
     }
 
 
@@ -131,7 +131,7 @@ def _course(turns: Iterable[Turn]) -> list[dict[str, Any]]:
             "strategy": turn.strategy or affect.strategy,
             **{
                 axis: None if value is None else round(value, 2)
-                for axis in ("valence", "arousal", "dominance")
+                for axis in DIMENSIONS
                 for value in [getattr(affect, axis)]
             },
         }
@@ -140,18 +140,13 @@ def _course(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     ]
 
 
-def _dialogue(events: Iterable[Mapping[str, Any]], turns: int, keep: Collection[str]) -> list[dict[str, Any]]:
-    """The last turns of this session; what Rasa took back (``rewind``) is not among them."""
-    said: list[tuple[str, Mapping[str, Any]]] = []
-    for event in events:
-        kind = event.get("event")
-        if _begins(event):
-            said = []
-        elif kind == "rewind":
-            while said and said.pop()[0] != "caller":
-                pass
-        elif kind in ("user", "bot") and event.get("text"):
-            said.append(("caller" if kind == "user" else "assistant", event))
+def _dialogue(session: Iterable[Mapping[str, Any]], turns: int, keep: Collection[str]) -> list[dict[str, Any]]:
+    """The last turns of this session, also those that the assistant did not understand and Rasa took back."""
+    said = [
+        ("caller" if event["event"] == "user" else "assistant", event)
+        for event in session
+        if event.get("event") in ("user", "bot") and event.get("text")
+    ]
     places = [place for place, (role, _) in enumerate(said) if role == "caller"]
     first = places[-turns] if 0 < turns <= len(places) else 0 if turns else len(said)
     return [
@@ -162,10 +157,6 @@ def _dialogue(events: Iterable[Mapping[str, Any]], turns: int, keep: Collection[
 
 def _fact(value: Any, keep: Collection[str]) -> Any:
     return value if isinstance(value, (bool, int, float)) else redact(str(value), keep)
-
-
-def _begins(event: Mapping[str, Any]) -> bool:
-    return event.get("event") in ("session_started", "restart")
 
 
 def _iso(time: float) -> str:

@@ -1,14 +1,14 @@
 """When to do something about how a caller feels: rules over the memory, and a record of each time one fired.
 
 The record lies in the metadata of the action that Rasa took, so what has happened is read from the tracker's
-events (:func:`read_history`), as the memory is; nothing is kept in the process.
+events, as the memory is; nothing is kept in the process.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from emotionlayer_rasa.affect.memory import TREND_TURNS, AffectiveMemory, Reading
 from emotionlayer_rasa.affect.priority import priority
@@ -136,16 +136,14 @@ class Decision:
         }
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> Decision | None:
+    def from_metadata(cls, metadata: Any) -> Decision | None:
         """Read the decision that led to an action; None where none did, or its record is malformed.
 
         Args:
-            event: a tracker event as JSON.
+            metadata: of the action, whatever it is.
         """
-        if event.get("event") != "action":
-            return None
         try:
-            record = event["metadata"][METADATA_KEY][DECISION]
+            record = metadata[METADATA_KEY][DECISION]
             return cls(
                 rule=str(record["rule"]),
                 action=str(record["action"]),
@@ -171,52 +169,26 @@ class Decision:
 
 @dataclass(frozen=True)
 class History:
-    """What rules have done in this session.
+    """What has been done in this session.
 
     Attributes:
         turns: turns of the caller.
         decisions: firings, oldest first, each with the turn that it answered.
         rejected: actions that refused to run in the last turn.
+        acted: whether an action has answered the last turn.
+        asked_again: whether a form asked for the same slot before the last turn and before the one before it.
     """
 
     turns: int = 0
     decisions: tuple[tuple[int, Decision], ...] = ()
     rejected: frozenset[str] = frozenset()
+    acted: bool = False
+    asked_again: bool = False
 
     @property
     def current(self) -> Decision | None:
         """The decision of the last turn; None where there was none."""
         return self.decisions[-1][1] if self.decisions and self.decisions[-1][0] == self.turns else None
-
-
-def read_history(events: Iterable[Mapping[str, Any]]) -> History:
-    """What rules have done since the session began (``session_started`` or ``restart``).
-
-    A turn or an action that was taken back (``rewind``, ``undo``) takes its decision with it.
-
-    Args:
-        events: tracker events as JSON.
-    """
-    turns = 0
-    actions: list[tuple[int, Decision | None]] = []
-    rejected: set[str] = set()
-    for event in events:
-        kind = event.get("event")
-        if kind in ("session_started", "restart"):
-            turns, actions, rejected = 0, [], set()
-        elif kind == "user":
-            turns, rejected = turns + 1, set()
-        elif kind == "rewind":
-            turns, rejected = max(0, turns - 1), set()
-            actions = [(turn, decision) for turn, decision in actions if turn <= turns]
-        elif kind == "undo":
-            actions = actions[:-1]
-        elif kind == "action":
-            actions.append((turns, Decision.from_event(event)))
-        elif kind == "action_execution_rejected":
-            rejected.add(str(event.get("name")))
-    decisions = tuple((turn, decision) for turn, decision in actions if decision is not None)
-    return History(turns, decisions, frozenset(rejected))
 
 
 def decide(
@@ -229,7 +201,7 @@ def decide(
     Args:
         rules: those that may fire now.
         memory: of the session up to this turn.
-        history: of :func:`read_history`, of the same events.
+        history: of the same session.
         intent: of this turn.
         slots: all slots.
     """

@@ -1,13 +1,4 @@
-"""What a conversation remembers of its caller: functions over tracker events, no state in the process.
-
-Everybody who has the tracker's events has the memory. In an action, or anywhere with events as JSON::
-
-    turns = read_turns(tracker.events)
-    memory = remember(turns, read_profile(tracker.events))
-
-and in a Rasa policy or component, whose tracker holds event objects::
-
-    events = [event.as_dict() for event in tracker.events]
+"""What a conversation remembers of its caller: functions over its turns, no state in the process.
 
 How a turn went is its **well-being**, 0 (bad) .. 1 (good): the mean of the fused valence and of
 ``.5 + confidence / 2`` for a pleasant state, ``.5 - confidence / 2`` for a negative one, ``.5`` for the others.
@@ -22,12 +13,10 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
-from emotionlayer_rasa.affect.baseline import Baseline, against, usual_voice
-from emotionlayer_rasa.affect.priority import priority
-from emotionlayer_rasa.taxonomy import EMOTIONS, STRATEGIES, UNKNOWN
-from emotionlayer_rasa.utterance import AffectiveState, Utterance, emotion_entity
+from emotionlayer_rasa.taxonomy import STRATEGIES, UNKNOWN
+from emotionlayer_rasa.utterance import AffectiveState, Utterance
 
 NEGATIVE_STATES = frozenset({"anger", "frustration", "sarcasm", "urgency", "insecurity"})
 """States that make a turn negative. Uncertainty is a question, not a grievance."""
@@ -107,7 +96,6 @@ class EmotionalProfile:
         updated: when, ISO 8601 in UTC.
         turns: known turns that it comes from.
         valence, arousal, dominance: their means, 0..1.
-        baseline: how the speaker usually sounds; None before the first turn that tells.
         strategies: of each strategy that answered a negative turn, how often it helped and how often it was
             tried.
     """
@@ -117,7 +105,6 @@ class EmotionalProfile:
     valence: float
     arousal: float
     dominance: float
-    baseline: Baseline | None = None
     strategies: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,20 +113,17 @@ class EmotionalProfile:
             "updated": self.updated,
             "turns": self.turns,
             **{axis: round(getattr(self, axis), 4) for axis in _AXES},
-            "baseline": self.baseline.to_dict() if self.baseline else None,
             "strategies": {name: list(counts) for name, counts in self.strategies.items()},
         }
 
     @classmethod
     def from_dict(cls, record: Any) -> EmotionalProfile | None:
-        """Read the slot; None for anything that is no profile."""
+        """Read the slot; None for anything that is no profile. Keys of other versions do not matter."""
         try:
-            baseline = record["baseline"]
             profile = cls(
                 updated=str(record["updated"]),
                 turns=int(record["turns"]),
                 **{axis: float(record[axis]) for axis in _AXES},
-                baseline=Baseline.from_dict(baseline) if baseline else None,
                 strategies={
                     name: (int(helped), int(tried))
                     for name, (helped, tried) in record["strategies"].items()
@@ -168,7 +152,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of one turn, seen against the speaker's baseline: numbers and labels, no words.
+    """What is known of one turn: numbers and labels, no words.
 
     Attributes:
         time: POSIX time in seconds.
@@ -192,14 +176,13 @@ class AffectiveMemory:
     """What the conversation tells about the caller so far.
 
     Attributes:
-        current: the last turn, as it is to be answered: seen against the speaker's baseline, with the strategy
-            that the feedback of earlier turns leads to.
-        emotion: its emotion, seen against the baseline.
+        current: the last turn, as it is to be answered: with the strategy that the feedback of earlier turns leads
+            to.
+        emotion: its emotion.
         valence, arousal, dominance: smoothed exponentially over the turns, 0..1; None when nothing is known.
         trend: of well-being over the last five known turns: ``rising``, ``falling`` or ``steady``.
         negative_streak: negative turns in a row, up to now.
         peak: the most negative turn; None when none was negative.
-        baseline: how the speaker usually sounds; None before three turns tell.
         last_strategy: what the last known turn before this one was answered with.
         helped: whether that helped: well-being rose by .1, or the negative state ended. None when there was
             nothing to help, or this turn does not tell.
@@ -215,23 +198,10 @@ class AffectiveMemory:
     trend: str = "steady"
     negative_streak: int = 0
     peak: Peak | None = None
-    baseline: Baseline | None = None
     last_strategy: str | None = None
     helped: bool | None = None
     failed_strategies: tuple[str, ...] = ()
     readings: tuple[Reading, ...] = ()
-
-    def to_slots(self) -> dict[str, Any]:
-        """Values of the nine slots; valence, arousal and dominance are those of the last turn, not smoothed."""
-        return {
-            "emotion": self.emotion,
-            "affective_state": self.current.state,
-            "response_strategy": self.current.strategy,
-            "emotion_trend": self.trend,
-            "negative_streak": float(self.negative_streak),
-            "emotion_priority": float(priority(self)),
-            **{axis: _rounded(getattr(self.current, axis)) for axis in _AXES},
-        }
 
     def summary(self) -> dict[str, Any]:
         """The memory as JSON: numbers and labels."""
@@ -243,48 +213,9 @@ class AffectiveMemory:
             "trend": self.trend,
             "negative_streak": self.negative_streak,
             "peak": {name: _rounded(value) for name, value in asdict(self.peak).items()} if self.peak else None,
-            "baseline": self.baseline.to_dict() if self.baseline else None,
             "last_strategy": self.last_strategy,
             "helped": self.helped,
         }
-
-
-def read_turns(events: Iterable[Mapping[str, Any]]) -> tuple[Turn, ...]:
-    """The caller's turns of this session, oldest first, at most the last hundred.
-
-    A session begins with ``session_started`` or ``restart``; a message that was taken back (``rewind``) is no
-    turn. Turns before the caller withdrew ``emotion_consent`` or ``emotion_memory_consent`` are forgotten.
-
-    Args:
-        events: tracker events as JSON (``Event.as_dict()`` in Rasa, ``tracker.events`` in rasa-sdk).
-    """
-    turns: list[Turn] = []
-    for event in events:
-        if _begins_anew(event):
-            turns = []
-        elif event.get("event") == "rewind":  # Rasa takes the last message back
-            turns = turns[:-1]
-        elif event.get("event") == "user":
-            utterance = Utterance.from_event(event)
-            label = (emotion_entity(event) or {}).get("value")
-            known = label if label in EMOTIONS or label == UNKNOWN else utterance.reading.label
-            turns.append(Turn(utterance, known, float(event.get("timestamp") or 0.0)))
-        elif turns and _sets(event, "response_strategy") and event.get("value") in STRATEGIES:
-            turns[-1] = replace(turns[-1], strategy=event["value"])
-    return tuple(turns[-LONGEST_MEMORY:])
-
-
-def read_profile(events: Iterable[Mapping[str, Any]]) -> EmotionalProfile | None:
-    """The profile that this session began with: what is known from earlier sessions, without this one's turns."""
-    profile, begun = None, False
-    for event in events:
-        if _begins_anew(event):
-            profile, begun = None, False
-        elif event.get("event") == "user":
-            begun = True
-        elif not begun and _sets(event, "emotional_profile"):
-            profile = EmotionalProfile.from_dict(event.get("value"))
-    return profile
 
 
 def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> AffectiveMemory:
@@ -296,20 +227,16 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
     known turns; of two middle slopes the flatter one counts, so that one outlier never makes a trend. Below .05 a
     turn, or with fewer than three known turns, it is steady.
 
-    **Baseline**: once three turns tell how the speaker usually sounds, every turn is seen against it, see
-    :mod:`emotionlayer_rasa.affect.baseline`.
-
     **Feedback**: within a streak of negative turns, a strategy that was answered twice without improvement is
     given up for one of :data:`ALTERNATIVES`. One that has just helped is kept for a turn whose state is not clear.
 
     Args:
-        turns: of :func:`read_turns`.
-        profile: what earlier sessions told: it adds to the baseline, and says which alternative comes first.
+        turns: oldest first.
+        profile: what earlier sessions told: it says which alternative comes first.
     """
     if not turns:
         return AffectiveMemory()
-    baseline, seen = _seen(turns, profile)
-    states = [state for _, state in seen]
+    states = [turn.utterance.affect for turn in turns]
     answers = _answers(turns, states)
     known = [place for place, state in enumerate(states) if state.state != UNKNOWN]
     streak = _streak(states)
@@ -319,16 +246,15 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
     earlier = [place for place in known if place < last]
     return AffectiveMemory(
         current=_with_feedback(states[-1], answer, tried, profile),
-        emotion=seen[-1][0],
+        emotion=turns[-1].label,
         **{axis: _smoothed([getattr(state, axis) for state in states]) for axis in _AXES},
         trend=_trend([_wellbeing(states[place]) for place in known[-TREND_TURNS:]]),
         negative_streak=len(streak),
         peak=_peak(turns, states),
-        baseline=baseline if baseline and baseline.known else None,
         last_strategy=turns[earlier[-1]].strategy or states[earlier[-1]].strategy if earlier else None,
         helped=answer.helped if answer else None,
         failed_strategies=tuple(dict.fromkeys(found.strategy for found in tried if not found.helped)),
-        readings=tuple(_reading(turn, *found) for turn, found in zip(turns, seen, strict=True)),
+        readings=tuple(_reading(turn) for turn in turns),
     )
 
 
@@ -337,10 +263,9 @@ def update_profile(turns: Sequence[Turn], profile: EmotionalProfile | None = Non
 
     Args:
         turns: all turns of this session: the same call after the next turn replaces, and does not add twice.
-        profile: of :func:`read_profile`, that is, without this session.
+        profile: what earlier sessions told, that is, without this one.
     """
-    baseline, seen = _seen(turns, profile)
-    states = [state for _, state in seen]
+    states = [turn.utterance.affect for turn in turns]
     known = [state for state in states if state.valence is not None]
     if not known:
         return profile
@@ -359,7 +284,6 @@ def update_profile(turns: Sequence[Turn], profile: EmotionalProfile | None = Non
         updated=datetime.fromtimestamp(turns[-1].time, timezone.utc).isoformat(timespec="seconds"),
         turns=before + len(known),
         **means,
-        baseline=baseline,
         strategies=strategies,
     )
 
@@ -373,35 +297,11 @@ class _Answer:
     helped: bool
 
 
-def _seen(
-    turns: Sequence[Turn], profile: EmotionalProfile | None
-) -> tuple[Baseline | None, list[tuple[str, AffectiveState]]]:
-    """The speaker's baseline, and emotion and state of each turn against it."""
-    baseline = usual_voice((turn.utterance for turn in turns), profile.baseline if profile else None)
-    return baseline, [
-        against(baseline, turn.utterance)
-        if baseline and baseline.known and turn.label != UNKNOWN
-        else (turn.label, turn.utterance.affect)
-        for turn in turns
-    ]
-
-
-def _reading(turn: Turn, emotion: str, state: AffectiveState) -> Reading:
-    heard = turn.utterance.reading
-    confidence = heard.confidence if emotion == heard.label else heard.scores.get(emotion, 0.0)
+def _reading(turn: Turn) -> Reading:
+    heard, state = turn.utterance.reading, turn.utterance.affect
+    confidence = heard.confidence if turn.label == heard.label else heard.scores.get(turn.label, 0.0)
     cues = turn.utterance.words.cues if turn.utterance.words else {}
-    return Reading(turn.time, state.state, state.confidence, emotion, confidence, cues)
-
-
-def _begins_anew(event: Mapping[str, Any]) -> bool:
-    if event.get("event") in ("session_started", "restart"):
-        return True
-    withdrawn = _sets(event, "emotion_consent") or _sets(event, "emotion_memory_consent")
-    return withdrawn and event.get("value") is False
-
-
-def _sets(event: Mapping[str, Any], slot: str) -> bool:
-    return event.get("event") == "slot" and event.get("name") == slot
+    return Reading(turn.time, state.state, state.confidence, turn.label, confidence, cues)
 
 
 def _negative(state: AffectiveState) -> bool:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Mapping
+from typing import Mapping
 
+from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.taxonomy import UNKNOWN
-
-if TYPE_CHECKING:
-    from emotionlayer_rasa.affect.memory import AffectiveMemory
 
 HIGHEST = 100
 

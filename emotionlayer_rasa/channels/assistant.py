@@ -8,10 +8,9 @@ from typing import Any, Awaitable, Callable
 import structlog
 from rasa.core.channels.channel import CollectingOutputChannel, UserMessage
 
-from emotionlayer_rasa.affect.memory import read_profile, read_turns, remember
 from emotionlayer_rasa.affect.priority import priority
 from emotionlayer_rasa.channels.turns import TurnOrder
-from emotionlayer_rasa.consent import may_analyse
+from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import AssistantNotReadyError, AssistantTimeoutError
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import Transcript, Utterance
@@ -49,12 +48,16 @@ class Assistant:
         on_new_message: Rasa's handler of messages.
         waiting: turns of one caller that may wait.
         timeout_s: seconds that Rasa and its actions may take to answer one turn.
+
+    Attributes:
+        after_turn: called with the sender of each turn when Rasa is done with it, be that in time or late.
     """
 
     def __init__(
         self, on_new_message: Callable[[UserMessage], Awaitable[Any]], waiting: int, timeout_s: float
     ) -> None:
         self.order = TurnOrder(waiting)
+        self.after_turn: Callable[[str], None] = lambda sender: None
         self._on_new_message = on_new_message
         self._timeout_s = timeout_s
         self._answering: set[asyncio.Task[Any]] = set()
@@ -85,6 +88,7 @@ class Assistant:
         task = asyncio.ensure_future(self._on_new_message(message))
         self._answering.add(task)  # the event loop itself holds tasks weakly
         task.add_done_callback(self._answering.discard)
+        task.add_done_callback(lambda _: self.after_turn(sender))
         done, _ = await asyncio.wait({task}, timeout=self._timeout_s)
         if not done:
             task.add_done_callback(_log_late)
@@ -96,9 +100,8 @@ class Assistant:
 
 
 async def may_analyse_now(agent: Any, sender: str) -> bool:
-    """Whether the next turn of this caller may be read for emotion; see :func:`may_analyse`."""
-    tracker = await _tracker(agent, sender)
-    return may_analyse(tracker.current_slot_values(), tracker.is_paused())
+    """Whether the next turn of this caller may be read for emotion."""
+    return Conversation.from_rasa(await _tracker(agent, sender)).may_analyse
 
 
 async def is_new(agent: Any, sender: str) -> bool:
@@ -110,7 +113,7 @@ async def is_new(agent: Any, sender: str) -> bool:
 async def last_utterance(agent: Any, sender: str) -> Utterance | None:
     """The caller's last turn as Rasa's pipeline read it; None where there is none."""
     tracker = await agent.tracker_store.retrieve(sender)
-    turns = read_turns(event.as_dict() for event in tracker.events) if tracker else ()
+    turns = Conversation.from_rasa(tracker).turns if tracker else ()
     return turns[-1].utterance if turns else None
 
 
@@ -127,13 +130,11 @@ async def state_of(agent: Any, sender: str) -> dict[str, Any]:
 
 
 def _state(tracker: Any) -> dict[str, Any]:
-    slots, paused = tracker.current_slot_values(), tracker.is_paused()
-    analysed = may_analyse(slots, paused)
-    state = {"analysed": analysed, "escalated": slots.get("escalated") is True or paused}
-    if not analysed:
+    conversation = Conversation.from_rasa(tracker)
+    state = {"analysed": conversation.may_analyse, "escalated": conversation.escalated}
+    if not conversation.may_analyse:
         return state
-    events = [event.as_dict() for event in tracker.events]
-    memory = remember(read_turns(events), read_profile(events))
+    memory = conversation.memory
     if memory.current.state == UNKNOWN:
         return state
     return {

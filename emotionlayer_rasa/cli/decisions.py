@@ -116,7 +116,7 @@ def _rows(sender: str, events: Iterable[Mapping[str, Any]]) -> Iterable[dict[str
     from emotionlayer_rasa.affect.escalation import Decision
 
     for event in events:
-        decision = Decision.from_event(event)
+        decision = Decision.from_metadata(event.get("metadata"))
         if decision is not None:
             taken = datetime.fromtimestamp(float(event.get("timestamp") or 0.0), timezone.utc)
             time = taken.isoformat(timespec="milliseconds")

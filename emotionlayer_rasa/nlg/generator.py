@@ -8,13 +8,12 @@ import time
 from typing import Any, Mapping
 
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
-from rasa_sdk import Tracker
 
 from emotionlayer_rasa.actions.base import PAYLOAD_CHANNELS
-from emotionlayer_rasa.actions.conversation import Conversation, read_conversation
-from emotionlayer_rasa.consent import may_analyse
+from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.response import LLMClient, check_reply, rephrase_messages, speech_payload, with_opener
+from emotionlayer_rasa.response.answer import read_wording
 from emotionlayer_rasa.response.prompt import instructions, repeats_guidance
 
 logger = logging.getLogger(__name__)
@@ -94,9 +93,9 @@ class ResponseGenerator:
         text = message.get("text")
         if not isinstance(text, str) or not text.strip():
             return message, NEUTRAL, "original"
-        conversation = read_conversation(Tracker.from_dict(dict(tracker)), self._profile)
-        allowed = may_analyse(conversation.slots, bool(tracker.get("paused")))
-        strategy = conversation.memory.current.strategy if allowed else NEUTRAL
+        events = tracker.get("events")
+        conversation = Conversation(events if isinstance(events, list) else (), _mapping(tracker.get("slots")))
+        strategy = conversation.memory.current.strategy if conversation.may_analyse else NEUTRAL
         source = "original"
         if strategy != NEUTRAL and not _mapping(message.get("metadata")).get("verbatim"):
             text, source = await self._reworded(text, strategy, conversation)
@@ -119,7 +118,7 @@ class ResponseGenerator:
                 *(conversation.utterance, draft, strategy, language, conversation.memory), profile=self._profile
             )
             try:
-                wording = await self._llm.complete(asked)
+                wording = read_wording(await self._llm.complete(asked), draft)
                 reasons = check_reply(
                     wording,
                     strategy,

@@ -15,7 +15,7 @@ from rasa.engine.graph import ExecutionContext
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
-from rasa.shared.core.constants import ACTION_LISTEN_NAME, REQUESTED_SLOT
+from rasa.shared.core.constants import ACTION_LISTEN_NAME, ACTION_TWO_STAGE_FALLBACK_NAME, REQUESTED_SLOT
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, ActiveLoop, Event, SlotSet
 from rasa.shared.core.generator import TrackerWithCachedStates
@@ -24,9 +24,8 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.constants import INTENT_NAME_KEY
 from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file
 
-from emotionlayer_rasa.affect.escalation import Condition, Decision, Rule, decide, read_history
-from emotionlayer_rasa.affect.memory import read_profile, read_turns, remember
-from emotionlayer_rasa.consent import may_analyse
+from emotionlayer_rasa.affect.escalation import Condition, Decision, History, Rule, decide
+from emotionlayer_rasa.conversation import Conversation, memory_days
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, STATES
@@ -154,11 +153,14 @@ class EscalationPolicy(Policy):
     when the caller says yes or no, only a rule with ``urgent: true`` fires (the form then ends, its slots stay);
     on an intent of ``excluded_intents``, on Rasa's own ``/restart``, ``/back`` and ``/session_start``, after a
     handover to a person and without the caller's consent none does. Then the caller speaks, unless a rule or story
-    says how the action goes on.
+    says how the action goes on. A form that has refused the turn, or that asked for the same slot a turn before,
+    asks in vain: it holds no rule back, and no more does the two-stage fallback.
 
     Why a rule fired stands in the metadata of the action (:class:`emotionlayer_rasa.affect.escalation.Decision`),
     ``ActionExecuted.metadata["emotionlayer"]["escalation"]``. The policy keeps nothing itself: what has fired is
-    read from there.
+    read from there. Turns that Rasa takes back, as it does with each fallback, count, see
+    :mod:`emotionlayer_rasa.conversation`. Their slots are put back where Rasa asks policies after that (not where
+    nothing is left of the session), but for those that stories and rules may ask for.
 
     From policies that learn from stories, a turn whose action is in no story is hidden, as Rasa hides turns of
     rules that are in none.
@@ -186,12 +188,14 @@ class EscalationPolicy(Policy):
         """Read the rules.
 
         Raises:
-            InvalidConfigException: an unknown key or a bad value; the message names it, and the rule.
+            InvalidConfigException: an unknown key or a bad value; the message names it, and the rule. Also, if
+                ``EMOTIONLAYER_MEMORY_DAYS`` is no number of days.
         """
         super().__init__(config, model_storage, resource, execution_context, featurizer)
         try:
             self._settings = read_settings(EscalationSettings, config, WHERE)
             self._rules = _read_rules(self._settings.rules)
+            memory_days()
         except ConfigurationError as error:
             raise InvalidConfigException(str(error)) from None
         self._story_actions = frozenset(story_actions)
@@ -236,33 +240,30 @@ class EscalationPolicy(Policy):
         **kwargs: Any,
     ) -> PolicyPrediction:
         """The action of the rule that fires; ``action_listen`` once it was taken; otherwise nothing."""
-        slots = tracker.current_slot_values()
-        fresh = tracker.latest_action_name in (None, ACTION_LISTEN_NAME)
-        if fresh and not may_analyse(slots, tracker.is_paused()):
-            return self._prediction(self._default_predictions(domain))
-        events = [event.as_dict() for event in tracker.events]
-        history = read_history(events)
+        conversation = Conversation.from_rasa(tracker)
+        history = conversation.history
+        back = _put_back(conversation, domain)
         if history.current is not None:
-            return self._listen(history.current, domain)
-        rules = self._rules_that_may_fire(tracker) if fresh else []
-        if not rules:
-            return self._prediction(self._default_predictions(domain))
-        profile = read_profile(events) if slots.get("emotion_memory_consent") is True else None
-        memory = remember(read_turns(events), profile)
-        decision = decide(rules, memory, history, _intent(tracker), slots)
+            return self._listen(history.current, domain, back)
+        decision = None
+        if not history.acted and conversation.may_analyse:
+            rules = self._rules_that_may_fire(tracker, history)
+            decision = decide(rules, conversation.memory, history, _intent(tracker), conversation.slots)
         if decision is None:
-            return self._prediction(self._default_predictions(domain))
+            return self._prediction(self._default_predictions(domain), events=back)
         log.info(
             "escalation_policy.rule.fired", rule=decision.rule, action=decision.action, priority=decision.priority
         )
         return self._fire(decision, domain, tracker.active_loop_name)
 
-    def _rules_that_may_fire(self, tracker: DialogueStateTracker) -> List[Rule]:
-        intent = _intent(tracker)
+    def _rules_that_may_fire(self, tracker: DialogueStateTracker, history: History) -> List[Rule]:
+        intent, loop = _intent(tracker), tracker.active_loop_name
         if intent in self._settings.excluded_intents or intent in DEFAULT_ACTION_MAPPINGS:
             return []
-        asked = tracker.active_loop_name is not None or intent in self._settings.answers
-        return [rule for rule in self._rules if rule.urgent or not asked]
+        in_vain = history.asked_again or loop in history.rejected
+        asking = loop not in (None, ACTION_TWO_STAGE_FALLBACK_NAME) and not in_vain
+        held_back = asking or intent in self._settings.answers
+        return [rule for rule in self._rules if rule.urgent or not held_back]
 
     def _fire(self, decision: Decision, domain: Domain, form: str | None) -> PolicyPrediction:
         left: List[Event] = [ActiveLoop(None), SlotSet(REQUESTED_SLOT, None)] if form else []
@@ -277,12 +278,13 @@ class EscalationPolicy(Policy):
             action_metadata=decision.to_metadata(),
         )
 
-    def _listen(self, decision: Decision, domain: Domain) -> PolicyPrediction:
+    def _listen(self, decision: Decision, domain: Domain, events: List[Event]) -> PolicyPrediction:
         """Rules and stories that go on after the action are stronger, what TEDPolicy guesses is weaker."""
         return PolicyPrediction(
             confidence_scores_for(ACTION_LISTEN_NAME, 1.0, domain),
             type(self).__name__,
             UNLIKELY_INTENT_POLICY_PRIORITY,
+            events=events,
             hide_rule_turn=decision.action not in self._story_actions,
         )
 
@@ -306,6 +308,12 @@ class EscalationPolicy(Policy):
                             f"{WHERE}, rule '{rule.name}': '{key}': '{name}' is not in the domain. "
                             f"Add it to domain.yml, or correct the rule."
                         )
+
+
+def _put_back(conversation: Conversation, domain: Domain) -> List[Event]:
+    """Our slots of a message that Rasa has taken back, but for those that stories and rules may ask for."""
+    hidden = {slot.name for slot in domain.slots if not slot.influence_conversation}
+    return [SlotSet(name, value) for name, value in conversation.taken_back.items() if name in hidden]
 
 
 def _intent(tracker: DialogueStateTracker) -> str:

@@ -281,7 +281,8 @@ def test_a_session_respects_the_domain_and_an_earlier_no(executor: ActionExecuto
     slot = {"event": "slot", "name": "emotion_consent", "value": False, "timestamp": 1.0}
     domain = {**DOMAIN, "session_config": {"carry_over_slots_to_new_session": False}}
     result = run(executor, "action_session_start", [slot], slots={"emotion_consent": False}, domain=domain)
-    assert [event["event"] for event in result["events"]] == ["session_started", "action"]
+    assert [event["event"] for event in result["events"]] == ["session_started", "slot", "action"]
+    assert slots_of(result) == {"emotion_consent": False}
     assert "voice" not in result["responses"][0]["text"]
 
 
@@ -340,7 +341,8 @@ def test_nothing_of_before_comes_back_after_erasing(executor: ActionExecutor, er
     action = "action_set_emotion_memory" if "memory" in erasing else "action_set_emotion_consent"
     events = [{"event": "session_started"}, slot("emotional_profile", profile_days_old(1)), user(SECRET, ANGRY)]
     events += run(executor, action, events, intent=erasing, slots=AGREED)["events"]
-    again = run(executor, "action_validate_slot_mappings", [*events, user(SECRET, ANGRY)], slots=AGREED)
+    events += [slot("emotion_consent", True), slot("emotion_memory_consent", True), user(SECRET, ANGRY)]
+    again = run(executor, "action_validate_slot_mappings", events, slots=AGREED)
     assert slots_of(again)["emotional_profile"]["turns"] == 1
     assert slots_of(again)["negative_streak"] == 1.0
 

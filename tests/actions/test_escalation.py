@@ -336,9 +336,10 @@ def test_only_the_last_turns_are_told_or_none() -> None:
     assert summary(events, turns=0)["turns"] == summary(events, transcripts=False)["turns"] == []
 
 
-def test_a_message_that_rasa_took_back_is_not_told() -> None:
+def test_what_the_assistant_did_not_understand_is_told_too() -> None:
+    """Rasa takes such a message back."""
     events = [user("first"), bot("one"), user("second"), bot("two"), {"event": "rewind"}, user("third")]
-    assert [turn["text"] for turn in summary(events)["turns"]] == ["first", "one", "third"]
+    assert [turn["text"] for turn in summary(events)["turns"]] == ["first", "one", "second", "two", "third"]
 
 
 def test_nothing_is_told_of_emotions_that_consent_was_withdrawn_for() -> None:

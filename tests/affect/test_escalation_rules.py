@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from emotionlayer_rasa.affect.escalation import Condition, Decision, Rule, decide, read_history
-from emotionlayer_rasa.affect.memory import read_turns, remember
+from emotionlayer_rasa.affect.escalation import Condition, Decision, Rule, decide
+from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import (
     METADATA_KEY,
@@ -51,7 +51,8 @@ def user(state: str = UNKNOWN, confidence: float = 0.8, time: float = 1.0, **cue
 def ask(
     events: list[dict[str, Any]], *rules: Rule, intent: str = "complaint", slots: dict[str, Any] | None = None
 ) -> Decision | None:
-    return decide(rules, remember(read_turns(events)), read_history(events), intent, slots or {})
+    conversation = Conversation(events, slots or {})
+    return decide(rules, conversation.memory, conversation.history, intent, conversation.slots)
 
 
 def hold(events: list[dict[str, Any]], *rules: Rule) -> list[str | None]:
@@ -114,24 +115,23 @@ def test_a_decision_says_why_in_numbers() -> None:
         ],
     }
     assert "words" not in json.dumps(record)
-    event = {"event": "action", "metadata": json.loads(json.dumps(decision.to_metadata()))}
-    again = Decision.from_event(event)
+    again = Decision.from_metadata(json.loads(json.dumps(decision.to_metadata())))
     assert again is not None
     assert again.to_dict() == record
 
 
 @pytest.mark.parametrize(
-    "event",
+    "metadata",
     [
-        LISTEN,
-        {"event": "action", "metadata": None},
-        {"event": "action", "metadata": {METADATA_KEY: {"escalation": {"rule": "x"}}}},
-        {"event": "action", "metadata": {METADATA_KEY: "x"}},
-        {"event": "user", "metadata": {METADATA_KEY: {"escalation": {}}}},
+        None,
+        {},
+        {METADATA_KEY: {"escalation": {"rule": "x"}}},
+        {METADATA_KEY: "x"},
+        {METADATA_KEY: {"escalation": {}}},
     ],
 )
-def test_other_metadata_is_no_decision(event: dict[str, Any]) -> None:
-    assert Decision.from_event(event) is None
+def test_other_metadata_is_no_decision(metadata: Any) -> None:
+    assert Decision.from_metadata(metadata) is None
 
 
 def test_emotions_cues_trend_strategies_intents_and_slots() -> None:
@@ -199,18 +199,28 @@ def test_the_highest_priority_fires_then_the_first() -> None:
     assert hold(turns, first, second, third) == ["third", "first", "third"]
 
 
-def test_a_message_taken_back_takes_its_decision_with_it() -> None:
+def test_what_was_done_on_a_message_that_is_taken_back_was_done() -> None:
     rule = Rule("a", Condition(states=("anger",)), "action", once=True)
     past: list[dict[str, Any]] = [SESSION, user("anger")]
     decision = ask(past, rule)
     assert decision is not None
     past += [{"event": "action", "name": "action", "metadata": decision.to_metadata()}, LISTEN]
     back = [{"event": "user", "text": "/back"}, {"event": "rewind"}, {"event": "rewind"}]
-    assert read_history(past).decisions == ((1, decision),)
-    assert read_history([*past, *back]).decisions == ()
+    assert Conversation(past, {}).history.decisions == ((1, decision),)
+    assert Conversation([*past, *back], {}).history.decisions == ((1, decision),)
     assert ask([*past, user("anger")], rule) is None
-    assert ask([*past, *back, user("anger")], rule) is not None
-    assert read_history([*past[:-1], {"event": "undo"}]).decisions == ()
+    assert ask([*past, *back, user("anger")], rule) is None
+
+
+def test_an_action_that_is_undone_takes_its_decision_with_it() -> None:
+    rule = Rule("a", Condition(states=("anger",)), "action", once=True)
+    past: list[dict[str, Any]] = [SESSION, user("anger")]
+    decision = ask(past, rule)
+    assert decision is not None
+    done = [*past, {"event": "action", "name": "action", "metadata": decision.to_metadata()}]
+    history = Conversation([*done, {"event": "undo"}], {}).history
+    assert (history.decisions, history.acted) == ((), False)
+    assert Conversation(done, {}).history.acted
 
 
 def test_an_action_that_refused_is_not_asked_again_in_this_turn() -> None:

@@ -211,7 +211,7 @@ def test_whatever_fails_the_original_is_said_and_nothing_leaks(
         raise RuntimeError(SECRET)
 
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("emotionlayer_rasa.nlg.generator.read_conversation", explode)
+    monkeypatch.setattr("emotionlayer_rasa.nlg.generator.Conversation", explode)
     assert answer("utter_hours", caller()) == {"text": "The branch opens at 9 and closes at 17:30."}
     assert "RuntimeError" in caplog.text
     assert SECRET not in caplog.text

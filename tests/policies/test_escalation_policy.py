@@ -138,11 +138,12 @@ def test_intents_and_slots_are_asked_for_and_once_is_once(talk: Talk) -> None:
     assert talk.say("/complaint", spoken("sarcasm")) == ["utter_hours", LISTEN], "a new session"
 
 
-def test_back_takes_the_decision_back(talk: Talk) -> None:
+def test_back_takes_back_neither_anger_nor_what_was_done_about_it(talk: Talk) -> None:
     talk.say("/complaint", ANGRY)
-    assert talk.say("/complaint", ANGRY) == ["utter_offer", LISTEN]
     talk.say("/back")
     assert talk.say("/complaint", ANGRY) == ["utter_offer", LISTEN]
+    talk.say("/back")
+    assert talk.say("/complaint", ANGRY) == ["utter_ok", LISTEN], "it cools down"
 
 
 def test_a_restart_begins_anew(talk: Talk) -> None:
