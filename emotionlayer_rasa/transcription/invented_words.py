@@ -1,0 +1,56 @@
+"""Words that Whisper makes up where nobody speaks its language: other languages, babble, backward speech, music.
+
+The limits were chosen on recordings of some speakers and languages, and measured on others:
+``benchmarks/invented_words.py``, which prints both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import groupby
+from typing import Any, Iterable, Sequence
+
+_WINDOW_S = 30.0
+"""Of speech that Whisper decodes at once."""
+_WORDS_A_SECOND = 6.5
+"""Of speech: the fastest speakers reach six."""
+_COMPRESSION = 3.0
+"""Bytes of the text over those of it compressed: a sentence said five times stays below, a loop does not."""
+_LOG_PROBABILITY = (-0.7, -0.4)
+"""Of a token, on average, at the least: of a long text, and what a text of one word may have less; a share of that
+for each longer one. The first word, and where it begins and ends, are the hardest to guess."""
+_WORD_LOG_PROBABILITY = (-0.9, -0.5)
+"""The same, of a word."""
+_SURELY_NO_SPEECH = 0.8
+"""Whisper's own probability that there is none."""
+
+
+def without_invented_words(segments: Iterable[Any], speech_s: float) -> list[Any]:
+    """Leave out the windows of a decoding whose words nobody can have said, or that Whisper hardly believes.
+
+    Args:
+        segments: faster-whisper's, with word probabilities or without.
+        speech_s: speech that was decoded, seconds.
+    """
+    kept: list[Any] = []
+    for seek, group in groupby(segments, key=lambda segment: segment.seek):
+        window = list(group)
+        if _was_said(window, min(_WINDOW_S, speech_s - seek / 100)):  # in hundredths of a second
+            kept += window
+    return kept
+
+
+def _was_said(window: Sequence[Any], speech_s: float) -> bool:
+    count = len(re.findall(r"[\w']+", " ".join(segment.text for segment in window)))
+    first = window[0]  # the measures of a decoding are those of each segment in it
+    if not count or count > 1 + _WORDS_A_SECOND * speech_s or first.compression_ratio > _COMPRESSION:
+        return False
+    if first.no_speech_prob > _SURELY_NO_SPEECH or not _likely(first.avg_logprob, _LOG_PROBABILITY, count):
+        return False
+    words = [math.log(word.probability + 1e-3) for segment in window for word in segment.words or ()]
+    return not words or _likely(sum(words) / len(words), _WORD_LOG_PROBABILITY, count)
+
+
+def _likely(log_probability: float, limits: tuple[float, float], count: int) -> bool:
+    return log_probability >= limits[0] + limits[1] / count
