@@ -6,11 +6,15 @@ from typing import Any, Dict, List
 
 import pydantic
 import structlog
-from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.extractors.extractor import EntityExtractorMixin
+from rasa.shared.core.constants import ACTION_LISTEN_NAME, ACTION_SESSION_START_NAME
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ActionExecuted, SessionStarted, SlotSet
+from rasa.shared.core.generator import TrackerWithCachedStates
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu import constants as rasa_nlu
@@ -18,14 +22,19 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from emotionlayer_rasa.affect import fuse
-from emotionlayer_rasa.consent import may_analyse
+from emotionlayer_rasa.conversation import Conversation, carried_over
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.nlu.buttons import intent_of, is_button, with_entity
+from emotionlayer_rasa.nlu.graph import check_pipeline, give_domain_and_stories
+from emotionlayer_rasa.nlu.named_emotions import NamedEmotions, influencing_slot
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import ENTITY, METADATA_KEY, TextReading, Transcript, Utterance
 
 log = structlog.get_logger(__name__)
+
+_NAMED_EMOTIONS = "named_emotions.json"
 
 SPACY_DOC = "text_spacy_doc"
 """Where Rasa's ``SpacyNLP`` leaves the message's document."""
@@ -48,24 +57,29 @@ class EmotionExtractorSettings(Settings):
     language: str = "en"
 
 
-# Nothing is learned, but `rasa train` creates trainable components only, and a wrong key must stop it there:
-# `rasa run` would log the error and go on without a model.
+# `rasa train` creates trainable components only, and a wrong key must stop it there: `rasa run` would log the
+# error and go on without a model.
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=True)
 class EmotionExtractor(GraphComponent, EntityExtractorMixin):
     """Adds the entity ``emotion`` to every turn of a conversation.
 
     A spoken turn has a record of the voice channel in the message's metadata; the words of a typed turn are read
     here (some milliseconds on the event loop), unless the caller has not agreed to it, see
-    :func:`emotionlayer_rasa.consent.may_analyse`. Audio is never touched.
+    :mod:`emotionlayer_rasa.conversation`. Audio is never touched.
 
-    The value is one of the seven emotions or ``unknown``, on every turn, so a slot filled ``from_entity`` is never
-    stale. Typed words give ``anger`` only where their state is anger too: "I want to complain" and "I don't want
-    that" are close to anger for a reader of words.
+    Its ``label`` is one of the seven emotions or ``unknown``. Typed words give ``anger`` only where their state is
+    anger too: "I want to complain" and "I don't want that" are close to anger for a reader of words.
 
-    The entity spans the whole text (``rasa test`` sorts entities by start). It holds ``source`` (``voice``,
-    ``text`` or ``none``), ``valence``, ``arousal``, ``dominance`` (voice and words together, 0..1 or None),
-    ``state``, ``strategy`` and, for a typed turn, the ``record`` that a spoken turn has in its metadata
-    (:meth:`emotionlayer_rasa.utterance.Utterance.to_metadata`): from there memory and actions read it.
+    The ``value`` is the same, except where a slot that influences the conversation is filled from it: there it is
+    what :class:`~emotionlayer_rasa.nlu.named_emotions.NamedEmotions` allows, so that no turn is hidden from a
+    story that does not mention the emotion. It comes with every turn, so a slot filled ``from_entity`` is never
+    stale. For a button (``/intent``) it goes into the payload, of which Rasa builds such a turn anew.
+
+    The entity holds ``source`` (``voice``, ``text`` or ``none``), ``valence``, ``arousal``, ``dominance`` (voice
+    and words together, 0..1 or None), ``state``, ``strategy`` and, for a typed turn, the ``record`` that a spoken
+    turn has in its metadata (:meth:`emotionlayer_rasa.utterance.Utterance.to_metadata`): from there memory and
+    actions read it. It has a ``start``, by which ``rasa test`` sorts entities, and no ``end``: it is of no part of
+    the text, and in the text of a story that Rasa exports only entities with both are marked.
 
     Outside a conversation (``rasa test``, ``POST /model/parse``) only a message with a record gets the entity:
     test stories say what was typed, and would all be counted as wrong otherwise. It is no training data either, so
@@ -104,32 +118,99 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
                     f"config.yml, emotionlayer_rasa.EmotionExtractor: {error} "
                     "Choose one of them as 'language', or set 'text: false'."
                 ) from None
-        return cls(settings, resource)
+        return cls(settings, resource, model_storage, execution_context.graph_schema)
 
-    def __init__(self, settings: EmotionExtractorSettings, resource: Resource) -> None:
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> EmotionExtractor:
+        """Load what :meth:`train` learned from the stories and rules."""
+        component = cls.create(config, model_storage, resource, execution_context)
+        with model_storage.read_from(resource) as folder:
+            component._named = NamedEmotions.from_json((folder / _NAMED_EMOTIONS).read_text(encoding="utf-8"))
+        return component
+
+    def __init__(
+        self,
+        settings: EmotionExtractorSettings,
+        resource: Resource,
+        model_storage: ModelStorage,
+        graph_schema: GraphSchema,
+    ) -> None:
         self._settings = settings
         self._resource = resource
+        self._model_storage = model_storage
+        self._graph_schema = graph_schema
+        self._named = NamedEmotions()
 
-    def train(self, training_data: TrainingData) -> Resource:
-        """Learn nothing: voice and words are read by models of their own."""
+    def train(
+        self,
+        training_data: TrainingData,
+        *,
+        training_trackers: List[TrackerWithCachedStates] | None = None,
+        domain: Domain | None = None,
+    ) -> Resource:
+        """Learn where the bot's stories and rules name an emotion. Voice and words have models of their own.
+
+        Args:
+            training_data: not used.
+            training_trackers: stories and rules; None where Rasa trains no policies.
+            domain: None where Rasa trains no policies.
+
+        Raises:
+            InvalidConfigException: nothing in the pipeline understands intents.
+        """
+        check_pipeline(self._graph_schema, type(self))
+        if domain is not None:
+            self._named = NamedEmotions.learn(training_trackers or [], domain)
+        with self._model_storage.write_to(self._resource) as folder:
+            (folder / _NAMED_EMOTIONS).write_text(self._named.to_json(), encoding="utf-8")
         return self._resource
 
-    def process(self, messages: List[Message], tracker: DialogueStateTracker | None = None) -> List[Message]:
+    def process(
+        self,
+        messages: List[Message],
+        tracker: DialogueStateTracker | None = None,
+        *,
+        domain: Domain | None = None,
+    ) -> List[Message]:
         """Append the entity to each message; other entities stay.
 
         Args:
             messages: messages whose ``metadata`` may hold a record of the voice channel.
             tracker: the conversation, passed in by Rasa. Without events it is none but a test or a parse request;
                 None counts as a conversation.
+            domain: the bot's domain; None where Rasa has trained no policies.
         """
         in_conversation = tracker is None or bool(tracker.events)
+        if tracker is not None and domain is not None:
+            _finish_session_start(tracker, domain)
         for message in messages:
             metadata = message.get("metadata")
             if in_conversation or METADATA_KEY in (metadata or {}):
-                utterance = self._utterance(message, metadata, tracker)
-                entities = self.add_extractor_name([self._entity(utterance)])
+                entity = self._entity(self._utterance(message, metadata, tracker))
+                if tracker is not None and domain is not None:
+                    self._fit_into_dialogue(entity, message, tracker, domain)
+                entities = self.add_extractor_name([entity])
                 message.set(rasa_nlu.ENTITIES, message.get(rasa_nlu.ENTITIES, []) + entities, add_to_output=True)
         return messages
+
+    def _fit_into_dialogue(
+        self, entity: Dict[str, Any], message: Message, tracker: DialogueStateTracker, domain: Domain
+    ) -> None:
+        text = message.get(rasa_nlu.TEXT) or ""
+        button = is_button(text)
+        intent = intent_of(text) if button else (message.get(rasa_nlu.INTENT) or {}).get("name")
+        slot = influencing_slot(domain)
+        if slot is not None:
+            entity[rasa_nlu.ENTITY_ATTRIBUTE_VALUE] = self._named.value(entity["label"], intent, tracker, slot)
+        if button and ENTITY in domain.entities:
+            message.set(rasa_nlu.TEXT, with_entity(text, ENTITY, entity[rasa_nlu.ENTITY_ATTRIBUTE_VALUE]))
 
     def _utterance(
         self, message: Message, metadata: Dict[str, Any] | None, tracker: DialogueStateTracker | None
@@ -137,8 +218,9 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         text = message.get(rasa_nlu.TEXT) or ""
         if METADATA_KEY in (metadata or {}):
             return Utterance.from_metadata(text, metadata)
-        allowed = tracker is None or may_analyse(tracker.current_slot_values(), tracker.is_paused())
-        words = self._read(message, text) if self._settings.text and text and allowed else None
+        allowed = tracker is None or Conversation.from_rasa(tracker).may_analyse
+        typed = text and not is_button(text)
+        words = self._read(message, text) if self._settings.text and typed and allowed else None
         return Utterance(Transcript(text), words=words, affect=fuse(None, words))
 
     def _read(self, message: Message, text: str) -> TextReading | None:
@@ -154,17 +236,18 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
             return None
 
     def _entity(self, utterance: Utterance) -> Dict[str, Any]:
-        reading, affect, text = utterance.reading, utterance.affect, utterance.transcript.text
+        reading, affect = utterance.reading, utterance.affect
         typed = reading.source == "text"
         threshold = self._settings.min_text_confidence if typed else self._settings.min_confidence
         certain = reading.confidence >= threshold and not (
             typed and reading.label == "anger" and affect.state != "anger"
         )
+        label = reading.label if certain else UNKNOWN
         return {
             rasa_nlu.ENTITY_ATTRIBUTE_TYPE: ENTITY,
-            rasa_nlu.ENTITY_ATTRIBUTE_VALUE: reading.label if certain else UNKNOWN,
+            rasa_nlu.ENTITY_ATTRIBUTE_VALUE: label,
+            "label": label,
             rasa_nlu.ENTITY_ATTRIBUTE_START: 0,
-            rasa_nlu.ENTITY_ATTRIBUTE_END: len(text),
             "confidence_entity": reading.confidence,
             "source": reading.source,
             "valence": affect.valence,
@@ -175,6 +258,24 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
             **({"record": utterance.to_metadata()} if typed else {}),
         }
 
+
+def _finish_session_start(tracker: DialogueStateTracker, domain: Domain) -> None:
+    """Start the session as Rasa's own ``action_session_start`` does, where a custom one has failed.
+
+    Without an answer of the action server Rasa notes down that the action ran, and no event of it. No policy would
+    then know the caller's first turn.
+    """
+    if tracker.latest_action_name != ACTION_SESSION_START_NAME:
+        return
+    carries = domain.session_config.carry_over_slots
+    events = tracker.applied_events() if carries else []
+    slots = {event.key: event.value for event in events if isinstance(event, SlotSet)}
+    slots |= carried_over([event.as_dict() for event in tracker.events], carries)
+    carried = [SlotSet(name, value) for name, value in slots.items()]
+    tracker.update_with_events([SessionStarted(), *carried, ActionExecuted(ACTION_LISTEN_NAME)], domain)
+
+
+give_domain_and_stories(EmotionExtractor)
 
 # Rasa's own way to keep an extractor's entities out of exported training data.
 rasa_nlu.PRETRAINED_EXTRACTORS.add(EmotionExtractor.__name__)
