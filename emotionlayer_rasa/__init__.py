@@ -13,7 +13,6 @@ The package is a spaCy pipeline of English words, too: ``model: emotionlayer_ras
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
@@ -43,4 +42,6 @@ def load(**options: Any) -> Any:
     """
     import spacy
 
-    return spacy.load(Path(__file__).parent / "languages" / "en" / "spacy", **options)
+    from emotionlayer_rasa.language import spacy_folder
+
+    return spacy.load(spacy_folder("en"), **options)

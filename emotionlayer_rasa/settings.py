@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, TypeVar
+from typing import Any, Sequence, TypeVar
 
 import pydantic
 
@@ -17,14 +17,14 @@ class Settings(pydantic.BaseModel):
         frozen = True
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S")
 
 
-def read_settings(cls: type[S], values: Mapping[str, Any] | None, where: str) -> S:
+def read_settings(cls: type[S], values: Any, where: str) -> S:
     """Build ``cls`` from what a YAML file holds.
 
     Args:
-        cls: the settings class.
+        cls: the settings class, or a type such as ``dict[str, str]``.
         values: keys and values; None means all defaults.
         where: file and key the user knows the values by, for the error message.
 
@@ -32,22 +32,24 @@ def read_settings(cls: type[S], values: Mapping[str, Any] | None, where: str) ->
         ConfigurationError: names each wrong key, what is wrong with it and the allowed keys or values.
     """
     try:
-        return cls(**(values or {}))
+        return pydantic.parse_obj_as(cls, {} if values is None else values)
     except pydantic.ValidationError as error:
         problems = []
         for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"])
-            if item["type"] == "value_error.extra":
-                problems.append(f"'{key}' is no known key (known here: {_known_keys(cls, item['loc'])})")
+            _, *loc = item["loc"]  # the first part stands for the whole
+            key = ".".join(map(str, loc))
+            if not loc:
+                wanted = "expected keys and values" if item["type"] == "type_error.dict" else item["msg"]
+                problems.append(f"{wanted}, got {type(values).__name__}")
+            elif item["type"] == "value_error.extra":
+                problems.append(f"'{key}' is no known key (known here: {_known_keys(cls, loc)})")
             else:
                 problems.append(f"'{key}': {item['msg']}")
         raise ConfigurationError(f"{where}: {'; '.join(problems)}") from None
-    except TypeError:
-        raise ConfigurationError(f"{where}: expected keys and values, got {type(values).__name__}") from None
 
 
-def _known_keys(cls: type[Settings], loc: tuple[Any, ...]) -> str:
-    model: Any = cls
+def _known_keys(cls: Any, loc: Sequence[Any]) -> str:
+    model = cls
     for part in loc[:-1]:
         field = getattr(model, "__fields__", {}).get(part)
         if field is None:

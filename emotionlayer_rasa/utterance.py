@@ -11,7 +11,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Mapping
 
-from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, STRATEGIES, UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, STATES, STRATEGIES, UNKNOWN
 
 METADATA_KEY = "emotionlayer"
 """Key of ``UserMessage.metadata`` under which :meth:`Utterance.to_metadata` is found."""
@@ -26,8 +26,6 @@ RECORD_VERSION = 2
 A reader takes the keys that it knows and leaves the others, so that servers of two releases can share a
 conversation. The number goes up with a change that older readers should be told from; keys are added without.
 """
-
-_AXES = ("valence", "arousal", "dominance")
 
 
 @dataclass(frozen=True)
@@ -269,13 +267,13 @@ class Utterance:
         words = self.words or TextReading()
         return {
             "vocal_sentiment": _sentiment(self.emotion),
-            "prosody": _rounded({axis: getattr(self.emotion, axis) for axis in _AXES}),
+            "prosody": _rounded({axis: getattr(self.emotion, axis) for axis in DIMENSIONS}),
             "transcription": self.transcript.text,
             "text_sentiment": _sentiment(words.emotion),
             "cues": _rounded({cue: strength for cue, strength in words.cues.items() if strength}),
             "emotion": self.reading.label,
             "confidence": round(self.reading.confidence, 2),
-            "affect": _rounded({axis: getattr(self.affect, axis) for axis in _AXES}),
+            "affect": _rounded({axis: getattr(self.affect, axis) for axis in DIMENSIONS}),
             "affective_state": self.affect.state,
             "response_strategy": self.affect.strategy,
             "incongruence": round(self.affect.incongruence, 2),
@@ -329,7 +327,7 @@ def _affect(record: Mapping[str, Any], reading: EmotionReading) -> AffectiveStat
     """Records of version 0.1 have ``state`` and ``strategy`` beside the voice's reading, and no ``affect``."""
     older = {"state": record.get("state", UNKNOWN), "strategy": record.get("strategy", AffectiveState.strategy)}
     if older["state"] != UNKNOWN:
-        older |= {"confidence": reading.confidence, **{axis: getattr(reading, axis) for axis in _AXES}}
+        older |= {"confidence": reading.confidence, **{axis: getattr(reading, axis) for axis in DIMENSIONS}}
     affect = AffectiveState(**_known(AffectiveState, record.get("affect", older)))
     if affect.state not in (*STATES, UNKNOWN) or affect.strategy not in STRATEGIES:
         raise ValueError(affect.state)
@@ -338,7 +336,7 @@ def _affect(record: Mapping[str, Any], reading: EmotionReading) -> AffectiveStat
 
 
 def _axes_known(record: EmotionReading | AffectiveState) -> list[float]:
-    return [value for axis in _AXES if (value := getattr(record, axis)) is not None]
+    return [value for axis in DIMENSIONS if (value := getattr(record, axis)) is not None]
 
 
 def _check(*numbers: Any) -> None:

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Collection, Iterable, Mapping
 
-from emotionlayer_rasa.response.language_data import language_data, languages
+import pydantic
+
+from emotionlayer_rasa.language import languages, read_file
+from emotionlayer_rasa.settings import Settings
 
 LONG_NUMBER = 6
 """Digits from which a number is masked: a telephone number may be as short as that."""
@@ -110,20 +113,42 @@ class _Patterns:
     titled: re.Pattern[str]
 
 
+class RedactionWords(Settings):
+    """What a ``redaction.yml`` holds; English's explains each key."""
+
+    names: tuple[str, ...]
+    introductions: tuple[str, ...]
+    closings: tuple[str, ...]
+    titles: tuple[str, ...]
+    no_names: tuple[str, ...]
+    fillers: tuple[str, ...]
+    digits: Mapping[str, int]
+    numbers: tuple[str, ...]
+    sensitive: tuple[str, ...]
+    at: tuple[str, ...]
+    dot: tuple[str, ...]
+    joiners: tuple[str, ...]
+
+    @pydantic.validator("no_names", "numbers", pre=True)
+    def _apart(cls, words: str) -> list[str]:
+        return words.split()
+
+
 @cache
-def _words(key: str) -> tuple[str, ...]:
-    """What all languages have under a key of ``redaction.yml``: a list, or words with blanks between them."""
-    values = [language_data(language, "redaction.yml")[key] for language in languages()]
-    return tuple(word for value in values for word in (value.split() if isinstance(value, str) else value))
+def _all_words() -> tuple[RedactionWords, ...]:
+    """The words of each language."""
+    file = "redaction.yml"
+    return tuple(read_file(RedactionWords, language, file) for language in languages(file))
+
+
+def _words(key: str) -> list[str]:
+    """What all languages have under a key."""
+    return [word for words in _all_words() for word in getattr(words, key)]
 
 
 @cache
 def _digit_values() -> Mapping[str, int]:
-    return {
-        word: value
-        for language in languages()
-        for word, value in language_data(language, "redaction.yml")["digits"].items()
-    }
+    return {word: value for words in _all_words() for word, value in words.digits.items()}
 
 
 @cache

@@ -138,6 +138,8 @@ def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from emotionlayer_rasa.taxonomy import DIMENSIONS
+
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("file", overflow="fold", min_width=12)
     table.add_column("emotion", no_wrap=True)
@@ -148,7 +150,7 @@ def _print_table(rows: list[dict[str, Any]], transcript: bool) -> None:
         table.add_column("words", overflow="fold", min_width=12)
     for row in rows:
         cells = [row["path"], row["emotion"], row["affect"]["state"], _cell(row["confidence"], 2)]
-        cells += [_cell(row[axis], 2) for axis in ("valence", "arousal", "dominance")]
+        cells += [_cell(row[axis], 2) for axis in DIMENSIONS]
         cells.append(_cell(row["timings_ms"].get("hearing"), 0))
         table.add_row(*cells, *([row["transcript"]] if transcript else []))
     Console().print(table)

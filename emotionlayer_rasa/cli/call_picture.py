@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Sequence
 
-from emotionlayer_rasa.taxonomy import EMOTIONS
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
 from emotionlayer_rasa.utterance import EmotionReading
 
 COLOURS = {
@@ -54,7 +54,7 @@ def draw_call(title: str, turns: Sequence[tuple[str, EmotionReading]], path: Pat
     scores.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     scores.set_title(title, loc="left", pad=12)
 
-    for axis, colour in (("valence", "#55a868"), ("arousal", "#c44e52"), ("dominance", "#4c72b0")):
+    for axis, colour in zip(DIMENSIONS, ("#55a868", "#c44e52", "#4c72b0"), strict=True):
         values = [getattr(reading, axis) for _, reading in turns]
         pad.plot(places, [float("nan") if v is None else v for v in values], "o-", color=colour, label=axis)
     pad.axhline(0.5, color="#cccccc", linewidth=1, zorder=0)

@@ -49,7 +49,7 @@ def read_line(line: bytes, number: int) -> dict[str, Any]:
         ReplyLineError: the line is no JSON object, a key is missing, or a value is not what it should be.
     """
     from emotionlayer_rasa.errors import ReplyLineError
-    from emotionlayer_rasa.response.language_data import languages
+    from emotionlayer_rasa.language import languages
     from emotionlayer_rasa.taxonomy import STRATEGIES
 
     try:

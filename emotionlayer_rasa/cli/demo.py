@@ -205,11 +205,13 @@ def _described(
 ) -> list[tuple[str, str]]:
     from rich.markup import escape
 
+    from emotionlayer_rasa.taxonomy import DIMENSIONS
+
     voice = "not analysed"
     best = ", ".join(f"{name} {score:.2f}" for name, score in emotion.best(3))
     pad = "  ".join(
         f"{axis[0].upper()} {value:.2f}"
-        for axis in ("valence", "arousal", "dominance")
+        for axis in DIMENSIONS
         if (value := getattr(emotion, axis)) is not None
     )
     if emotion.source != "none":

@@ -13,13 +13,12 @@ import pydantic
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
-from emotionlayer_rasa.emotion.pad import DIMENSIONS
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
 from emotionlayer_rasa.emotion.second_hearing import SecondHearing
 from emotionlayer_rasa.emotion.silence import without_silence
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
 from emotionlayer_rasa.settings import Settings, read_settings
-from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
 SHIPPED_MODEL = Path(__file__).parent / "weights" / "emotionlayer-base.onnx"

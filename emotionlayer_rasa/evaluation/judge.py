@@ -25,7 +25,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from statistics import fmean, median
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from xml.etree import ElementTree
 import jinja2
 
 from emotionlayer_rasa.affect import speech_settings
-from emotionlayer_rasa.emotion.text.cues import normalise
+from emotionlayer_rasa.language import find_text, normalise, sentences
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -84,7 +83,6 @@ _UNSPEAKABLE = re.compile(r"[*_#`|<>{}\[\]\\=~^@\n\u2022\u2190-\u2bff\U0001f000-
 _VOICE_FAULTS = frozenset({"empty", "too_long", "markup", "repetition"})
 _TONE_FAULTS = frozenset({"tone", "blame", "perspective"})
 
-_PROMPTS_DIR = Path(__file__).parents[1] / "languages" / "en" / "prompts"
 _STEM_LETTERS = 5
 
 
@@ -270,12 +268,12 @@ def voice_proxy(answer: Answer) -> float:
     """
     if _VOICE_FAULTS & set(answer.faults) or not answer.text.strip():
         return 0.0
-    sentences = [part for part in re.split(r"(?<=[.!?…])\s+", answer.text.strip()) if part]
+    count = len(sentences(answer.text.strip()))
     words = len(answer.text.split())
     parts = (
-        min(1.0, _SENTENCES / len(sentences)),
+        min(1.0, _SENTENCES / count),
         min(1.0, _WORDS / words),
-        min(1.0, _WORDS_A_SENTENCE * len(sentences) / words),
+        min(1.0, _WORDS_A_SENTENCE * count / words),
         float(answer.text.rstrip()[-1] in ".!?…"),
         float(not _UNSPEAKABLE.search(answer.text)),
         float(_ssml_says(str(answer.speech.get("ssml", "")), answer.text)),
@@ -338,9 +336,11 @@ def judge_messages(answer: Answer) -> list[dict[str, str]]:
 
 @cache
 def _prompt(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PROMPTS_DIR), undefined=jinja2.StrictUndefined
-    )
+    def load(name: str) -> tuple[str, str, None] | None:
+        found = find_text("en", f"prompts/{name}", own=False)
+        return (*found, None) if found else None
+
+    environment = jinja2.Environment(loader=jinja2.FunctionLoader(load), undefined=jinja2.StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment.get_template(name)
 

@@ -16,11 +16,10 @@ from typing import Iterable, Mapping, Sequence
 import numpy as np
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN, canonical_emotion
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN, canonical_emotion
 
 REQUIRED_COLUMNS = ("path", "corpus", "language", "speaker", "gender", "emotion")
-OPTIONAL_COLUMNS = ("original_label", "intensity", "duration_s", "text", "valence", "arousal", "dominance")
-RATINGS = ("valence", "arousal", "dominance")
+OPTIONAL_COLUMNS = ("original_label", "intensity", "duration_s", "text", *DIMENSIONS)
 VOTES = "votes_"
 """Prefix of the vote columns."""
 

@@ -15,9 +15,9 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 
 from emotionlayer_rasa.evaluation import metrics
-from emotionlayer_rasa.evaluation.manifest import RATINGS, Clip
+from emotionlayer_rasa.evaluation.manifest import Clip
 from emotionlayer_rasa.evaluation.run import Outcome
-from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 
 CONFIDENT_SHARE = 0.7
 """Share of the clips, the most confident ones, on which ``uar_confident_70`` is taken."""
@@ -115,7 +115,7 @@ def _figures(truth: np.ndarray, scores: np.ndarray, answered: np.ndarray) -> dic
 def _ccc(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Concordance of the ratings with the recognizer's, over clips that have both; axes without any left out."""
     result: dict[str, Any] = {}
-    for axis in RATINGS:
+    for axis in DIMENSIONS:
         pairs = [
             (getattr(outcome.clip, axis), getattr(outcome.reading, axis))
             for outcome in outcomes

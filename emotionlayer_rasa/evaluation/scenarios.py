@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 import time
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,8 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, STRATEGIES, UNKNOWN, canonical_emotion
+from emotionlayer_rasa.language import fold
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, STATES, STRATEGIES, UNKNOWN, canonical_emotion
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading
 
 _STATE_ALIASES = {
@@ -104,7 +104,7 @@ def canonical_state(label: str) -> str:
     Raises:
         KeyError: no affective state is named.
     """
-    for word in re.findall("[a-z]+", _plain(label)):
+    for word in re.findall("[a-z]+", fold(label)):
         if word in STATE_ALIASES:
             return STATE_ALIASES[word]
     raise KeyError(label)
@@ -118,16 +118,11 @@ def canonical_strategy(label: str) -> str:
     Raises:
         KeyError: no strategy is named.
     """
-    letters = re.sub("[^a-z]", "", _plain(label))
+    letters = re.sub("[^a-z]", "", fold(label))
     for alias, strategy in STRATEGY_ALIASES.items():
         if alias in letters:
             return strategy
     raise KeyError(label)
-
-
-def _plain(label: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", label.casefold())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def guess_language(text: str) -> str:
@@ -188,9 +183,7 @@ def _voice(context: Mapping[str, Any], where: str) -> EmotionReading:
         emotion = _label(canonical_emotion, item["Emotion"], "emotion", EMOTIONS, where)
         if emotion != UNKNOWN:
             given[emotion] = max(given.get(emotion, 0.0), _share(item["Score"], where))
-    valence, arousal, dominance = (
-        _number(context["prosody"][axis], axis, where) for axis in ("valence", "arousal", "dominance")
-    )
+    valence, arousal, dominance = (_number(context["prosody"][axis], axis, where) for axis in DIMENSIONS)
     pad_only = EmotionReading(valence=valence, arousal=arousal, dominance=dominance, source="voice")
     if not given or not sum(given.values()):
         return pad_only

@@ -11,10 +11,10 @@ import unicodedata
 from collections import Counter
 from typing import Any, Mapping, Sequence
 
+from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.response.backing import Backing
 from emotionlayer_rasa.response.claims import claims_unbacked, denied, forbidden_reasons, states_unbacked
 from emotionlayer_rasa.response.facts import number_word
-from emotionlayer_rasa.response.language_data import languages
 from emotionlayer_rasa.response.rules import REASONS, ReplyRules, check_rules
 from emotionlayer_rasa.response.sentences import Sentence
 from emotionlayer_rasa.response.tone import UNFIT_TONES, reading_fits

@@ -14,8 +14,8 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 from pydantic import PrivateAttr
 
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.language import fold
 from emotionlayer_rasa.response.clock import ClockWords, SpokenTime, times_in_digits
-from emotionlayer_rasa.response.sentences import without_accents
 from emotionlayer_rasa.settings import Settings
 
 _TOKEN = re.compile(r"\d+[a-z]{0,2}(?![\w])(?:[.,:/-]\d+)*|[a-z]*\d[\w]*(?:[.,:/-]\w+)*|[^\W\d_]+|[€$£¥%]")
@@ -280,7 +280,7 @@ def backing_forms(texts: Sequence[str], words: FactWords) -> set[str]:
 
 def _lowered(text: str) -> str:
     """Lower case without accents; ``2.30pm`` and ``2 p.m.`` are ``2:30 pm`` and ``2 pm``."""
-    text = _HARMLESS.sub(" ", without_accents(text))
+    text = _HARMLESS.sub(" ", fold(text))
     return _AM_PM.sub(lambda found: f"{found[1]}{':' + found[2] if found[2] else ''} {found[3]}m", text)
 
 

@@ -13,21 +13,17 @@ import re
 import traceback
 from functools import cache
 from itertools import product
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence, TypeVar
 
 import jinja2
 
 from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.language import find_text, read_file, read_own_file
 from emotionlayer_rasa.response.check import REASONS, check_rules
-from emotionlayer_rasa.response.language_data import (
-    LANGUAGES_DIR,
-    OWN_LANGUAGES_DIR,
-    language_data,
-    own_language_data,
-)
 from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, Draft, draft_reply, guidance
+from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import STATES, STRATEGIES, UNKNOWN
 from emotionlayer_rasa.utterance import AffectiveState, Transcript, Utterance
 
@@ -40,6 +36,22 @@ _SPECIAL = re.compile("[<>&|\\[\\]\x7f-\x9f\u2028\u2029]")
 
 _BEGINNING = 4
 """Words by which a sentence that begins like one of our own counts as the same; the rest of it may differ."""
+
+T = TypeVar("T")
+
+
+class Example(Settings):
+    """One of ``prompts/rephrase_examples.yml``.
+
+    Attributes:
+        caller: what the prompt holds of the caller; see :func:`caller_context`.
+        draft: what was to be reworded.
+        reply: what a good answer is.
+    """
+
+    caller: Mapping[str, Any]
+    draft: str
+    reply: str
 
 
 class Messages(list[dict[str, str]]):
@@ -88,9 +100,9 @@ def rephrase_messages(
         return {"role": "user", "content": _render(language, "rephrase_user.j2", asked)}
 
     messages = [{"role": "system", "content": _render(language, "rephrase_system.j2", {})}]
-    for example in _prompt_data(language, "rephrase_examples.yml"):
-        messages.append(question(example["caller"], example["draft"]))
-        messages.append({"role": "assistant", "content": example["reply"]})
+    for example in _examples(language):
+        messages.append(question(example.caller, example.draft))
+        messages.append({"role": "assistant", "content": example.reply})
     # A slot in the draft may hold what the caller said.
     caller, corrected = caller_context(utterance, strategy, memory), corrections(faults, language)
     messages.append(question(caller, _SPECIAL.sub("", draft), corrected))
@@ -202,7 +214,7 @@ def corrections(faults: Sequence[str], language: str) -> list[str]:
         faults: keys of :data:`emotionlayer_rasa.response.REASONS`, or codes of LLMError.
         language: language of the sentences.
     """
-    known = _prompt_data(language, "corrections.yml")
+    known = _known_corrections(language)
     sentences = [known.get(fault) or REASONS.get(fault, "") for fault in faults]
     return [sentence for sentence in dict.fromkeys(sentences) if sentence]
 
@@ -242,9 +254,12 @@ def _place(error: Exception) -> str:
 
 @cache
 def _environment(language: str) -> jinja2.Environment:
-    folders = [folder / language / "prompts" for folder in (OWN_LANGUAGES_DIR, LANGUAGES_DIR)]
+    def load(name: str) -> tuple[str, str, None] | None:
+        found = find_text(language, f"prompts/{name}")
+        return (*found, None) if found else None
+
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
+        loader=jinja2.FunctionLoader(load),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -265,5 +280,14 @@ def _data(value: Any) -> str:
 
 
 @cache
-def _prompt_data(language: str, file: str) -> Any:
-    return own_language_data(language, f"prompts/{file}") or language_data(language, f"prompts/{file}")
+def _examples(language: str) -> tuple[Example, ...]:
+    return _own_or_ours(tuple[Example, ...], language, "prompts/rephrase_examples.yml")
+
+
+@cache
+def _known_corrections(language: str) -> Mapping[str, str]:
+    return _own_or_ours(dict[str, str], language, "prompts/corrections.yml")
+
+
+def _own_or_ours(kind: type[T], language: str, file: str) -> T:
+    return read_own_file(kind, language, file) or read_file(kind, language, file)

@@ -7,11 +7,11 @@ from functools import cache
 from typing import Iterable, Mapping, Sequence
 
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.language import compile_patterns, place, read_file
 from emotionlayer_rasa.response.facts import FactWords
-from emotionlayer_rasa.response.language_data import language_data
-from emotionlayer_rasa.response.sentences import Sentence, compile_patterns, plain, split_sentences
+from emotionlayer_rasa.response.sentences import Sentence, plain, split_sentences
 from emotionlayer_rasa.response.tone import WORD_GROUPS, load_tone_reader
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings
 
 REASONS: Mapping[str, str] = {
     "empty": "there is nothing to say",
@@ -140,7 +140,7 @@ class ReplyRules:
                 )
 
         def compiled(key: str, patterns: Sequence[str]) -> re.Pattern[str]:
-            return compile_patterns(patterns, rules.sets, f"{where}, {key}")
+            return compile_patterns(patterns, rules.sets, f"{where}, {key}", before_words=True)
 
         known("forbidden", rules.forbidden, REASONS)
         known("hedged", rules.hedged, REASONS)
@@ -200,7 +200,6 @@ def check_rules(language: str) -> ReplyRules:
     Raises:
         ConfigurationError: the file has an unknown or a wrong key.
     """
-    where = f"languages/{language}/check.yml"
-    rules = ReplyRules(read_settings(CheckRules, language_data(language, "check.yml"), where), where)
+    rules = ReplyRules(read_file(CheckRules, language, "check.yml"), place(language, "check.yml"))
     load_tone_reader(language)
     return rules

@@ -8,6 +8,7 @@ from typing import Any, Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from emotionlayer_rasa.affect import speech_settings
+from emotionlayer_rasa.language import sentences
 
 SSML_PITCH = {"low": "low", "high": "high", "balanced": "medium", "default": "default"}
 """Our pitch labels to the values of SSML 1.1's ``prosody`` element."""
@@ -15,8 +16,6 @@ SSML_PITCH = {"low": "low", "high": "high", "balanced": "medium", "default": "de
 PAUSE_MS: Mapping[str, int] = MappingProxyType({"active_deescalation": 300, "empathic_validation": 300})
 """Strategy to the pause between two sentences, in milliseconds; the others leave it to the voice."""
 
-# Not after short words: "Dr. Rossi", "No. 5", "6 p.m. today" are no ends of a sentence.
-_SENTENCE_END = re.compile(r"(?:(?<=\w{3}\.)|(?<=[!?…]))(\s+)(?=\S)")
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -56,8 +55,8 @@ def ssml(text: str, speed: float, pitch: str, language: str = "en", pause_ms: in
 
 
 def _sentences(text: str, pause_ms: int) -> str:
-    sentence, *following = _SENTENCE_END.split(text)  # between two sentences, the blanks that part them
-    return f"<s>{escape(sentence)}</s>" + "".join(
-        f'<break time="{pause_ms}ms"/>{blanks}<s>{escape(sentence)}</s>'
-        for blanks, sentence in zip(following[::2], following[1::2], strict=True)
-    )
+    parts = []
+    for piece in sentences(text):
+        sentence = piece.lstrip()
+        parts.append(f"{piece[: len(piece) - len(sentence)]}<s>{escape(sentence)}</s>")
+    return f'<break time="{pause_ms}ms"/>'.join(parts)

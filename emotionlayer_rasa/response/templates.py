@@ -10,8 +10,8 @@ from typing import Any, Mapping, Pattern, Sequence
 
 import jinja2
 
-from emotionlayer_rasa.response.language_data import LANGUAGES_DIR, language_data, own_language_data
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.language import languages, read_file, read_own_file
+from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 FALLBACK_SITUATION = "out_of_scope"
@@ -98,13 +98,8 @@ def replies(language: str, profile: str = DEFAULT_PROFILE) -> Replies:
         ConfigurationError: a file has an unknown or a wrong key.
     """
     files = ("replies.yml", f"profiles/{profile}.yml")
-    where = f"languages/{language}"
-    parts = [
-        read_settings(Replies, language_data(language, file), f"emotionlayer_rasa/{where}/{file}")
-        for file in files
-        if (LANGUAGES_DIR / language / file).is_file()
-    ]
-    parts += [read_settings(Replies, own_language_data(language, file), f"{where}/{file}") for file in files]
+    parts = [read_file(Replies, language, file) for file in files if language in languages(file)]
+    parts += [part for file in files if (part := read_own_file(Replies, language, file)) is not None]
     return Replies(
         no_opener_before=tuple(pattern for part in parts for pattern in part.no_opener_before),
         strategies={name: wording for part in parts for name, wording in part.strategies.items()},

@@ -13,6 +13,7 @@ from typing import Mapping
 import numpy as np
 
 from emotionlayer_rasa.errors import ConfigurationError, MissingProgramError, SpeechError, UnknownLanguageError
+from emotionlayer_rasa.language import language_code, language_tag
 from emotionlayer_rasa.synthesis.base import SpeechStyle, SpeechSynthesizer
 from emotionlayer_rasa.synthesis.program import SpeechProgram
 
@@ -71,8 +72,8 @@ class EspeakSynthesizer(SpeechSynthesizer):
         Raises:
             UnknownLanguageError: lists the known languages.
         """
-        wanted = (self._fixed or language).strip().lower().replace("_", "-")
-        for code in (wanted, wanted.split("-")[0]):
+        wanted = self._fixed or language
+        for code in (language_tag(wanted), language_code(wanted)):
             if code in self._voices:
                 return self._voices[code] + self._variant
         raise UnknownLanguageError(

@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 
 from emotionlayer_rasa.errors import MissingProgramError, ModelUnavailableError, UnknownLanguageError
+from emotionlayer_rasa.language import language_code
 from emotionlayer_rasa.synthesis.base import SpeechStyle, SpeechSynthesizer
 from emotionlayer_rasa.synthesis.program import SpeechProgram
 
@@ -63,7 +64,7 @@ class PiperSynthesizer(SpeechSynthesizer):
     async def speak(self, sentence: str, style: SpeechStyle) -> tuple[np.ndarray, int]:
         """Speak one sentence; see :meth:`SpeechSynthesizer.speak`."""
         rate, spoken = self._voice.sample_rate, self._voice.language
-        if spoken and style.language.lower().replace("_", "-").split("-")[0] != spoken:
+        if spoken and language_code(style.language) != spoken:
             raise UnknownLanguageError(
                 f"The voice {self.model} speaks '{spoken}', not '{style.language}'. "
                 "Set 'voice' to one of that language."
@@ -86,7 +87,7 @@ def _read_voice(voice: Path) -> PiperVoice:
         read = PiperVoice(
             sample_rate=int(settings["audio"]["sample_rate"]),
             length_scale=float(settings.get("inference", {}).get("length_scale", 1.0)),
-            language=str(language).lower().split("-")[0],
+            language=language_code(str(language)),
         )
         if read.sample_rate > 0 and voice.is_file():
             return read

@@ -5,22 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from emotionlayer_rasa.language import CLOSERS, sentence_end
+
 LONGEST = 120
 """Characters spoken at a time, about eight seconds: a longer sentence is cut so that its start is soon heard."""
 
-_CLOSERS = "\"'”’»)\\]」』）"
-_SENTENCE_END = re.compile(
-    rf"[.!?…؟।۔]+[{_CLOSERS}]*(?=\s+(\S))|[。！？｡]+[{_CLOSERS}]*(?=[^。！？｡{_CLOSERS}])|\n"
-)
-_PAUSE = re.compile(rf"[,;:][{_CLOSERS}]*(?=\s)|[–—](?=\s)|[、，；：]")
-
-_LAST_WORD = re.compile(r"(?:^|(?<=[\s(\"'“‘«]))(\d+|[^\W\d_]+(?:\.[^\W\d_]+)*)\.$")
-_BEFORE_A_NAME = re.compile(
-    r"[^\W\d_]|mrs?|ms|dr|prof|st|vs|approx|e\.g|i\.e"
-    r"|sigg?|dott|avv|ing|geom|p\.es|hr|fr|bzw|z\.b|d\.h|sra?|mme"
-)
-"""Words whose full stop ends no sentence, in languages the project ships or meets; and initials."""
-_BEFORE_A_NUMBER = re.compile(r"no|nr|n|art|tel|ext|pag")
+_PAUSE = re.compile(rf"[,;:][{CLOSERS}]*(?=\s)|[–—](?=\s)|[、，；：]")
 
 
 class SentenceCutter:
@@ -49,9 +39,9 @@ class SentenceCutter:
 
     def _next_cut(self) -> int | None:
         self._text = self._text.lstrip()
-        for end in _SENTENCE_END.finditer(self._text, 0, LONGEST + 1):
-            if self._ends_sentence(end):
-                return end.end()
+        end = sentence_end(self._text[: LONGEST + 1])
+        if end is not None:
+            return end
         if len(self._text) <= LONGEST:
             return None
         pauses = [pause.end() for pause in _PAUSE.finditer(self._text, 0, LONGEST)]
@@ -59,22 +49,6 @@ class SentenceCutter:
             return pauses[-1]
         space = max(self._text.rfind(" ", 0, LONGEST), self._text.rfind("\t", 0, LONGEST))
         return space if space > 0 else LONGEST
-
-    def _ends_sentence(self, end: re.Match[str]) -> bool:
-        following = end.group(1)
-        if following is None or not end.group().startswith((".", "…")):
-            return True
-        if following.islower():
-            return False
-        last = _LAST_WORD.search(self._text, 0, end.start() + 1)
-        if last is None or end.group() != ".":
-            return True
-        word = last.group(1).lower()
-        if word.isdigit():
-            return last.start(1) > 0  # the number of a list's item stays with it
-        if _BEFORE_A_NUMBER.fullmatch(word) and following.isdigit():
-            return False
-        return not _BEFORE_A_NAME.fullmatch(word)
 
 
 def plain(text: str) -> str:

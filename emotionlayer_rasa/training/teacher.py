@@ -22,10 +22,10 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import SVR
 
 from emotionlayer_rasa.audio import SAMPLE_RATE
-from emotionlayer_rasa.emotion.pad import DIMENSIONS
 from emotionlayer_rasa.errors import ConfigurationError, MissingExtraError
 from emotionlayer_rasa.evaluation import Clip
 from emotionlayer_rasa.evaluation.metrics import concordance
+from emotionlayer_rasa.taxonomy import DIMENSIONS
 from emotionlayer_rasa.training.activations import read_samples
 
 FEATURES = 47

@@ -13,7 +13,7 @@ from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.emotion.onnx_recognizer import reading, softmax
 from emotionlayer_rasa.emotion.prosody import MODEL_FEATURES
 from emotionlayer_rasa.evaluation import Clip, Outcome, measure
-from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 from emotionlayer_rasa.training.activations import read_samples
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 from emotionlayer_rasa.training.config import DEFAULT_CONFIG, TrainingSettings, read_config
@@ -136,7 +136,7 @@ def _mean_vad(clips: Sequence[Clip], vad: np.ndarray) -> dict[str, dict[str, flo
     table = {
         emotion: {
             axis: round(float(vad[: len(clips)][emotions == emotion, place].mean()), 3)
-            for place, axis in enumerate(("valence", "arousal", "dominance"))
+            for place, axis in enumerate(DIMENSIONS)
         }
         for emotion in sorted(set(emotions))
     }

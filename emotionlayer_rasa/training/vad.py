@@ -6,9 +6,10 @@ from typing import Sequence
 
 import numpy as np
 
-from emotionlayer_rasa.emotion.pad import DIMENSIONS, EMOTION_PAD
+from emotionlayer_rasa.emotion.pad import EMOTION_PAD
 from emotionlayer_rasa.evaluation import Clip
 from emotionlayer_rasa.evaluation.metrics import concordance
+from emotionlayer_rasa.taxonomy import DIMENSIONS
 
 INTENSITY = {"strong": 1.2, "normal": 0.8}
 """How far from neutral a clip lies, relative to its emotion's mean, where the corpus tells the intensity."""

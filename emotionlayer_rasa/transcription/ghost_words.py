@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Sequence
 
-import yaml
-
+from emotionlayer_rasa.language import language_code, languages, read_file
 from emotionlayer_rasa.utterance import Transcript, Word
 
-_LANGUAGES = Path(__file__).parents[1] / "languages"
+_FILE = "ghost_words.yml"
 _COVERED = 0.5
 """A ghost word of which less than this share is speech is dropped."""
 _HARDLY_ANY_SPEECH_S = 0.4
@@ -42,9 +40,8 @@ def without_ghost_words(transcript: Transcript, speech: Sequence[tuple[float, fl
 @cache
 def ghost_words(language: str) -> frozenset[str]:
     """The listed words of a language, in lower case; none where there is no list (``en-in`` counts as ``en``)."""
-    code = language.replace("_", "-").split("-")[0].lower()
-    file = _LANGUAGES / code / "ghost_words.yml"
-    return frozenset(yaml.safe_load(file.read_text(encoding="utf-8"))) if code and file.is_file() else frozenset()
+    code = language_code(language)
+    return frozenset(read_file(tuple[str, ...], code, _FILE)) if code in languages(_FILE) else frozenset()
 
 
 def _plain(word: Word) -> str:

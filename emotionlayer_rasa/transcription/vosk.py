@@ -23,6 +23,7 @@ import yaml
 
 from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError, UnknownLanguageError
+from emotionlayer_rasa.language import language_code, language_tag
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.transcription.babble import babble
@@ -105,8 +106,7 @@ def find_model(language: str) -> VoskModel:
     Raises:
         UnknownLanguageError: lists the known languages.
     """
-    wanted = language.strip().lower().replace("_", "-")
-    for code in (wanted, wanted.split("-")[0]):
+    for code in (language_tag(language), language_code(language)):
         for row in catalogue():
             if code == row.language or code in row.aliases:
                 return row

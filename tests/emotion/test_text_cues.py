@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotionlayer_rasa.emotion.text.cues import CueReader, load_cue_reader, normalise
+from emotionlayer_rasa.emotion.text.cues import CueLists, CueReader, load_cue_reader
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.language import normalise
 from emotionlayer_rasa.utterance import CUES
 
 SENTENCES = yaml.safe_load((Path(__file__).parents[1] / "data" / "cue_sentences.yml").read_text(encoding="utf-8"))
@@ -24,7 +25,7 @@ def reader(**changes: object) -> CueReader:
         "hyperbole": ["great"],
         "resolved": ["fixed"],
     }
-    return CueReader({**data, **changes})
+    return CueReader(CueLists(**{**data, **changes}))
 
 
 def test_text_is_normalised_for_speech_and_typing_alike():

@@ -1,12 +1,13 @@
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.language import read_file
 from emotionlayer_rasa.response import REASONS, check_reply, draft_reply, languages
-from emotionlayer_rasa.response.language_data import language_data
 from emotionlayer_rasa.response.rules import CheckRules, ReplyRules
 from emotionlayer_rasa.response.templates import replies
 from emotionlayer_rasa.taxonomy import STRATEGIES
@@ -231,7 +232,7 @@ def test_the_tone_depends_on_the_strategy():
 
 
 def test_wrong_rules_stop_the_start_and_name_the_key():
-    data = language_data("en", "check.yml")
+    data = read_file(dict[str, Any], "en", "check.yml")
 
     def rules(**changes):
         return ReplyRules(CheckRules(**{**data, **changes}), "check.yml")

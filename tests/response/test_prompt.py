@@ -158,7 +158,7 @@ def test_the_memory_shows_in_the_instructions() -> None:
 
 @pytest.mark.parametrize("language", languages())
 def test_every_reason_has_a_correction(language: str) -> None:
-    written = module._prompt_data(language, "corrections.yml")
+    written = module._known_corrections(language)
     assert set(REASONS) <= set(written)
     assert corrections(("promise", "llm.late", "promise"), language) == [written["promise"]]
 
@@ -179,7 +179,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     folder = tmp_path / "languages" / "en" / "prompts"
     folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    caches = (module._environment, module._prompt_data)
+    caches = (module._environment, module._examples, module._known_corrections)
     for cache in caches:
         cache.cache_clear()
     yield folder

@@ -1,7 +1,7 @@
 import pytest
 
+from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.response import check_reply
-from emotionlayer_rasa.response.language_data import languages
 from emotionlayer_rasa.response.rules import check_rules
 from emotionlayer_rasa.response.tone import TONE_TARGETS, UNFIT_CUES, UNFIT_TONES, WORD_GROUPS, reading_fits
 from emotionlayer_rasa.taxonomy import EMOTIONS, STRATEGIES

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotionlayer_rasa.emotion.text.cues import normalise
+from emotionlayer_rasa.language import normalise
 
 BUCKETS = 1 << 17
 _PIECES = (3, 4, 5)

@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 
 from emotionlayer_rasa.emotion.text.component import COMPONENT, EXTENSION, MAX_CHARACTERS, TextEmotion
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.language import language_code
 from emotionlayer_rasa.utterance import TextReading
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
@@ -58,7 +59,7 @@ def create_text_reader(language: str) -> TextReader:
     Raises:
         ConfigurationError: there is no pipeline for the language.
     """
-    code = language.replace("_", "-").split("-")[0].lower()
+    code = language_code(language)
     if code not in text_languages():
         raise ConfigurationError(
             f"No text of language '{language}' can be read. Languages: {', '.join(text_languages())}."

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from emotionlayer_rasa.emotion.pad import DIMENSIONS
 from emotionlayer_rasa.emotion.text.component import TextEmotion
-from emotionlayer_rasa.taxonomy import EMOTIONS
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
 from emotionlayer_rasa.training.text.corpora import LabelledTexts, Split, emo_bank, go_emotions
 
 
