@@ -8,12 +8,11 @@ import os
 import random
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence, TypeVar
 
 import httpx
 
+from emotionlayer_rasa.endpoints import retry_after_s
 from emotionlayer_rasa.errors import LLMError, where
 from emotionlayer_rasa.response.llm_breaker import CircuitBreaker
 from emotionlayer_rasa.response.llm_refusal import ServerRefused, error_body, loggable
@@ -330,19 +329,7 @@ def _pause_s(error: Exception) -> float | None:
         return None if isinstance(error, httpx.TimeoutException) else jitter
     if error.status is not None and error.status != 429 and (error.status < 500 or error.status == 501):
         return None
-    return _retry_after_s(error.retry_after) + jitter
-
-
-def _retry_after_s(header: str) -> float:
-    """Seconds or a date, as RFC 9110, section 10.2.3 has it; 0 for anything else."""
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(timezone.utc)).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0
+    return retry_after_s(error.retry_after) + jitter
 
 
 def _check(text: str, finish: str, done: bool) -> None:
