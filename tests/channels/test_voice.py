@@ -90,6 +90,18 @@ async def test_a_spoken_turn_reaches_rasa_with_its_record_and_comes_back_with_th
     assert listener.closed
 
 
+async def test_models_that_are_still_loaded_do_not_keep_the_server(serve: Serve) -> None:
+    class Slow(FakeListener):
+        async def warm_up(self, live: bool) -> None:
+            await asyncio.Event().wait()
+
+    voice = channel(Slow())
+    async with serve(voice, EchoAgent()) as http:
+        assert (await http.get("/")).json() == {"status": "loading"}
+    await asyncio.wait({voice._warming_up}, timeout=5)  # type: ignore[arg-type]
+    assert voice._warming_up.cancelled()  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "encoding", "rate"),
     [
