@@ -20,8 +20,8 @@ PATIENCE_S = 1.0
 def early_speech(conversation: Conversation) -> SayEarly | None:
     """How the first sentence of the reply to the last turn is said; None unless that is of a call that speaks.
 
-    The address comes with the turn, from the voice channel. The action server must reach the Rasa server there
-    (``own_url`` of the channel); where it does not, the caller hears the whole reply a little later.
+    The address comes with the turn, signed by the voice channel. The action server must reach the Rasa server
+    there (``own_url`` of the channel); where it does not, the caller hears the whole reply a little later.
     """
     turns = [event for event in conversation.events if event.get("event") == "user"]
     url = early_speech_url(turns[-1].get("metadata")) if turns else None

@@ -7,7 +7,7 @@ import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Awaitable, Callable, Iterator, Mapping, Protocol, Sequence
+from typing import Any, Awaitable, Callable, Coroutine, Iterator, Mapping, Protocol, Sequence
 
 import structlog
 
@@ -49,6 +49,43 @@ class Line(SpokenLine, Protocol):
         """The caller interrupts: be silent at once."""
 
 
+class Places:
+    """Places for so many at a time.
+
+    Args:
+        limit: how many.
+        taken: what to say when all are taken, and what to do then.
+    """
+
+    def __init__(self, limit: int, taken: str) -> None:
+        self._limit = limit
+        self._message = taken
+        self._taken = 0
+
+    def check(self) -> None:
+        """Look whether there is one.
+
+        Raises:
+            BusyError: there is none.
+        """
+        if self._taken >= self._limit:
+            raise errors.BusyError(f"{self._taken} {self._message}")
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Take one.
+
+        Raises:
+            BusyError: there is none.
+        """
+        self.check()
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
 class Calls:
     """The live calls of a channel, one a sender.
 
@@ -58,8 +95,12 @@ class Calls:
         synthesizer: who speaks; None where replies stay text.
         max_calls: calls at a time.
         idle_timeout_s: seconds without a word from either side after which a call is ended.
+        max_characters: of a typed message.
         own_url: address at which the action server reaches this server; None for its port on this machine.
         early_speech: whether the beginning of a reply may be spoken before the rest is known.
+
+    Attributes:
+        places: those of the calls.
     """
 
     def __init__(
@@ -69,46 +110,25 @@ class Calls:
         synthesizer: SpeechSynthesizer | None,
         max_calls: int,
         idle_timeout_s: float,
+        max_characters: int,
         own_url: str | None = None,
         early_speech: bool = True,
     ) -> None:
         self.assistant = assistant
+        assistant.after_turn = self._forget_consent
         self.listener = listener
         self.synthesizer = synthesizer
         self.idle_timeout_s = idle_timeout_s
+        self.max_characters = max_characters
         self.own_url = own_url
         self.early_speech = early_speech
-        self._max_calls = max_calls
-        self._open = 0
+        self.places = Places(
+            max_calls, "calls are open already. Try again when one has ended, or raise 'max_calls'."
+        )
         self._by_sender: dict[str, Call] = {}
         self._replies: dict[str, SpokenReply] = {}
         """By the unguessable name of the turn that is being answered."""
         self._tasks: set[asyncio.Task[Any]] = set()
-
-    def admit(self) -> None:
-        """Check that there is room for one more.
-
-        Raises:
-            BusyError: there is none.
-        """
-        if self._open >= self._max_calls:
-            raise errors.BusyError(
-                f"{self._open} calls are open already. Try again when one has ended, or raise 'max_calls'."
-            )
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Take the place of one call.
-
-        Raises:
-            BusyError: there is none.
-        """
-        self.admit()
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
 
     def keep(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
         """Run something to its end; the event loop itself holds tasks weakly."""
@@ -146,6 +166,10 @@ class Calls:
             yield turn
         finally:
             del self._replies[turn]
+
+    def _forget_consent(self, sender: str) -> None:
+        if call := self._by_sender.get(sender):
+            call.forget_consent()
 
     def say_early(self, turn: str, text: str, style: dict[str, Any]) -> None:
         """Speak the beginning of a reply.
@@ -192,11 +216,15 @@ class SpokenReply:
         self._interrupted = bool(self._said)
 
     def rest(self, text: str) -> str:
-        """What is left to be spoken of a message of the assistant; of the first one, all but its beginning."""
-        said, self._said = self._said.split(), ""
-        words = text.split()
+        """What is left to be spoken of a message of the assistant.
+
+        Of the one that was begun it is all but the beginning. That need not be the first one: an action may send
+        others before it.
+        """
+        said, words = self._said.split(), text.split()
         if not said or words[: len(said)] != said:
             return text
+        self._said = ""
         return "" if self._interrupted else " ".join(words[len(said) :])
 
 
@@ -290,6 +318,10 @@ class Call:
         self._held: list[tuple[str, dict[str, Any]]] = []
         """Texts to be spoken when the caller has finished, each with its custom payload."""
         self._interruption: Interruption | None = None
+        self._analysed: bool | None = None
+        """Whether emotion may be read, as last asked; None where a turn may have changed it."""
+        self._consents = 0
+        """How many times it may have changed."""
         self._active_at = time.monotonic()
         calls.begin(self)
 
@@ -301,9 +333,7 @@ class Call:
             ModelError, MissingExtraError: there is nothing to hear with.
         """
         if self._session is None:
-            self._session = self._calls.listener.open_session(
-                emotion=lambda: may_analyse_now(self._agent(), self.sender), **self._sound
-            )
+            self._session = self._calls.listener.open_session(emotion=self.may_analyse, **self._sound)
             self._following = asyncio.create_task(self._follow(self._session))
         self._session.feed(data)
 
@@ -315,9 +345,27 @@ class Call:
     async def caught_up(self) -> None:
         """Wait until all sound so far is heard and told."""
         if self._session and self._following:
-            heard = asyncio.create_task(self._session.caught_up())
-            await asyncio.wait({heard, self._following}, return_when=asyncio.FIRST_COMPLETED)
-            heard.cancel()
+            await _wait_for(self._session.caught_up(), self._following)
+
+    async def may_analyse(self) -> bool:
+        """Whether emotion may be read now.
+
+        Rasa's store reads the whole conversation for an answer, and some stores block the event loop meanwhile, so
+        that it is asked once for each turn of the sender: only a turn can change it.
+        """
+        return await self._ask_consent() if self._analysed is None else self._analysed
+
+    def forget_consent(self) -> None:
+        """A turn of the sender may have given or withdrawn it."""
+        self._analysed = None
+        self._consents += 1
+
+    async def _ask_consent(self) -> bool:
+        asked = self._consents
+        analysed = await may_analyse_now(self._agent(), self.sender)
+        if asked == self._consents:
+            self._analysed = analysed
+        return analysed
 
     def reset(self) -> None:
         """Forget the utterance that is going on."""
@@ -419,13 +467,13 @@ class Call:
         except errors.EmotionLayerError as error:
             self.fail(error)
         except Exception as error:
-            log.error("voice.call.failed", error=type(error).__name__)
+            log.error("voice.call.failed", error=type(error).__name__, where=errors.where(error))
             self.fail(errors.CallError("Hearing this call failed. The server's log names the error."))
 
     async def _take(self, event: LiveEvent) -> None:
         if isinstance(event, Interim):
             # Not while an earlier turn is being understood: it may withdraw the consent.
-            if self._interim and not self._turns and await may_analyse_now(self._agent(), self.sender):
+            if self._interim and not self._turns and await self.may_analyse():
                 told = Utterance(Transcript(""), event.emotion, prosody=event.prosody).to_metadata()
                 self._line.tell({"emotion": told["emotion"], "interim": True, "prosody": told["prosody"]})
             return
@@ -452,9 +500,7 @@ class Call:
         judged = asyncio.Event()
         turn = self._begin(self._spoken(utterance, judged))
         if not earlier:  # so that text and emotion go together
-            waiting = asyncio.create_task(judged.wait())
-            await asyncio.wait({turn, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            await _wait_for(judged.wait(), turn)
 
     def _result(self, final: Final) -> dict[str, Any]:
         words = final.utterance.transcript.words
@@ -486,13 +532,13 @@ class Call:
             log.info("voice.turn.refused", code=error.code)
             self._line.fail(error)
         except Exception as error:
-            log.error("voice.turn.failed", error=type(error).__name__)
+            log.error("voice.turn.failed", error=type(error).__name__, where=errors.where(error))
             self._line.fail(errors.AssistantError("The assistant failed. The server's log names the error."))
 
     async def _spoken(self, utterance: Utterance, judged: asyncio.Event) -> None:
         async with self._calls.assistant.order.turn(self.sender):
-            # Asked again: the turns before, now understood, may have withdrawn the consent.
-            if not await may_analyse_now(self._agent(), self.sender):
+            # Asked again: the turns before, now understood, or somebody beside us may have withdrawn the consent.
+            if not await self._ask_consent():
                 utterance = Utterance(
                     utterance.transcript, duration_s=utterance.duration_s, timings_ms=utterance.timings_ms
                 )
@@ -502,7 +548,7 @@ class Call:
             text = utterance.transcript.text.strip()
             if text:
                 await self._ask(text, {**self._metadata, METADATA_KEY: utterance.to_metadata()})
-                self._line.tell({"state": await state_of(self._agent(), self.sender)})
+                await self._tell_state()
 
     async def _typed(self, text: str, metadata: dict[str, Any]) -> None:
         async with self._calls.assistant.order.turn(self.sender):
@@ -510,7 +556,15 @@ class Call:
             read = await last_utterance(self._agent(), self.sender)
             if read and not text.startswith("/"):
                 self._tell_emotion(replace(read, transcript=Transcript(text)))
-            self._line.tell({"state": await state_of(self._agent(), self.sender)})
+            await self._tell_state()
+
+    async def _tell_state(self) -> None:
+        """Tell what the memory makes of the conversation after a turn, and note what it says of the consent."""
+        asked = self._consents
+        state = await state_of(self._agent(), self.sender)
+        if asked == self._consents:
+            self._analysed = state["analysed"]
+        self._line.tell({"state": state})
 
     async def _ask(self, text: str, metadata: dict[str, Any]) -> None:
         if self._interruption:
@@ -540,6 +594,15 @@ class Call:
             }
         )
         return True
+
+
+async def _wait_for(what: Coroutine[Any, Any, Any], unless: asyncio.Task[Any]) -> None:
+    """Wait for something, or for the end of a task without which it will not come."""
+    waiting = asyncio.create_task(what)
+    try:
+        await asyncio.wait({waiting, unless}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
 
 
 def error_news(error: errors.EmotionLayerError) -> dict[str, Any]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from typing import Any
 
+import structlog
 from sanic.request import Request
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.channels.call import Call, Calls, Line
+from emotionlayer_rasa.channels.call import Call, Calls, Line, Places
 from emotionlayer_rasa.channels.socket import CallSocket
+
+log = structlog.get_logger(__name__)
 
 
 class CallConnection(ABC):
@@ -30,11 +34,13 @@ class CallConnection(ABC):
         self._begin_within_s = begin_within_s
         self._opened_at = time.monotonic()
         self._call: Call | None = None
+        self._place = ExitStack()
 
     async def serve(self) -> None:
         """Hold the call to its end."""
         failed = False
         try:
+            self._open()
             goes_on = True
             while goes_on:
                 message = await self._socket.receive()
@@ -45,9 +51,31 @@ class CallConnection(ABC):
         except errors.EmotionLayerError as error:
             failed = True
             self._end_with(error)
+        except Exception as error:
+            # Here, since Sanic's log would name the URL, and the connection would close as if all were well.
+            failed = True
+            log.error("voice.call.failed", error=type(error).__name__, where=errors.where(error))
+            self._end_with(errors.CallError("This call failed. The server's log names the error."))
         finally:
             # Sanic cancels the handler of a connection that is lost, at whichever await it is.
             await self._calls.finish(self._close(failed))
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Take the place in which the connection may wait for the call to begin.
+
+        Raises:
+            BusyError: there is none any more.
+        """
+
+    def _move_to(self, places: Places) -> None:
+        """Take a place here, and give back the one that the connection had.
+
+        Raises:
+            BusyError: there is none.
+        """
+        self._place.close()
+        self._place.enter_context(places.take())
 
     @abstractmethod
     async def _take(self, message: str | bytes) -> bool:
@@ -83,6 +111,9 @@ class CallConnection(ABC):
             )
 
     async def _close(self, failed: bool) -> None:
-        if self._call:
-            await self._call.close()
-        await self._socket.close(failed)
+        try:
+            if self._call:
+                await self._call.close()
+            await self._socket.close(failed)
+        finally:
+            self._place.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
@@ -26,16 +28,29 @@ INTERRUPTED_KEY = "emotionlayer_interrupted"
 """Key of a message's metadata that tells how far the assistant got before the caller interrupted: ``said``, the
 share of what it was saying, 0..1, and ``sentences``, those that were heard to their end."""
 
+SERVER_ADDRESS = r"^https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?(/[\w.~%-]+)*$"
+"""Pattern of an address of this server, with the path prefix of a reverse proxy, where there is one."""
+
 _MULTIPART = "multipart/form-data"
 _JSON = "application/json"
 _FORM_SLACK = 65_536
 """Bytes that a form may have beside the audio in it."""
 _SENTENCE_BYTES = 16_384
 """Of a request to speak a sentence; a reply has no more than a thousand characters."""
+_METADATA_BYTES = 65_536
+"""Of metadata, which Rasa keeps with the turn and sends to the action server with every later one."""
+_JSON_BYTES_A_CHARACTER = 12
+"""At the most: two escapes of six bytes."""
+_DEEPEST = 32
+"""Objects and lists within one another in JSON that comes in; Rasa copies and stores it recursively."""
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+"""A string, or a bracket outside of one."""
 _LONGEST_SENDER = 255
 """Characters; what Rasa's SQL tracker store can keep."""
 _TELEPHONY = {"audio/basic": "mulaw", "audio/pcmu": "mulaw", "audio/pcma": "alaw"}
 """Content types of G.711 without a header; 8000 Hz unless they say otherwise (RFC 2046, RFC 3551)."""
+_RECORDINGS = ("application/ogg", "application/mp4", "application/octet-stream")
+"""Content types of files with sound, beside ``audio/*`` and ``video/*``."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,22 @@ class SpokenTurn:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-async def read_body(request: Request, max_bytes: int) -> None:
+async def read_body(request: Request, max_bytes: int, max_characters: int) -> None:
     """Receive the body of a streamed request into ``request.body``.
+
+    Args:
+        request: a spoken or a typed turn.
+        max_bytes: of audio.
+        max_characters: of a typed message.
 
     Raises:
         AudioTooLargeError: the body has more than ``max_bytes`` and what a form needs beside the audio.
+        RequestTooLargeError: it is JSON, and longer than message and metadata may be.
     """
+    if parse_content_header(request.headers.get("content-type", ""))[0] == _JSON:
+        limit = 2 * _METADATA_BYTES + _JSON_BYTES_A_CHARACTER * max_characters
+        await _receive_small(request, limit, "Send a shorter message and less metadata.")
+        return
     size = await _receive(request, max_bytes + _FORM_SLACK)
     if size > max_bytes + _FORM_SLACK:
         raise AudioTooLargeError(
@@ -82,16 +107,27 @@ async def read_sentence(request: Request) -> tuple[str, dict[str, Any]]:
         RequestTooLargeError: the body has more than 16 KiB.
         RequestError: it is no JSON object with a ``text``.
     """
-    size = await _receive(request, _SENTENCE_BYTES)
-    if size > _SENTENCE_BYTES:
-        raise RequestTooLargeError(
-            f"The request has {size} bytes; the limit is {_SENTENCE_BYTES}. Send a sentence."
-        )
+    await _receive_small(request, _SENTENCE_BYTES, "Send a sentence.")
     body = _json_object(request, "'text' and 'custom'")
     text, style = body.get("text"), body.get("custom")
     if not isinstance(text, str) or not text.strip():
         raise RequestError("'text' must be a text that is not empty.")
     return text.strip(), style if isinstance(style, dict) else {}
+
+
+async def read_form(request: Request) -> None:
+    """Receive a form without files into ``request.body``.
+
+    Raises:
+        RequestTooLargeError: it has more than 64 KiB.
+    """
+    await _receive_small(request, _FORM_SLACK, "Send a call's parameters only.")
+
+
+async def _receive_small(request: Request, limit: int, advice: str) -> None:
+    size = await _receive(request, limit)
+    if size > limit:
+        raise RequestTooLargeError(f"The request has {size} bytes; the limit is {limit}. {advice}")
 
 
 async def _receive(request: Request, limit: int) -> int:
@@ -109,19 +145,25 @@ async def _receive(request: Request, limit: int) -> int:
     return size
 
 
-def read_turn(request: Request) -> TypedTurn | SpokenTurn:
+def read_turn(request: Request, max_characters: int) -> TypedTurn | SpokenTurn:
     """Understand a received request.
+
+    Args:
+        request: with its body.
+        max_characters: of a typed message.
 
     Raises:
         RequestError: it is malformed; the message says what is missing.
+        RequestTooLargeError: a typed message, or metadata, is too long.
         AudioError: a content type declares audio that is not supported.
     """
     content_type, parameters = parse_content_header(request.headers.get("content-type", ""))
     if content_type == _JSON:
-        return _typed_turn(request)
+        return _typed_turn(request, max_characters)
     if content_type == _MULTIPART:
         return _form_turn(request)
-    if content_type.startswith("audio/") or content_type == "application/octet-stream":
+    # Browsers and phones call a recording without a picture video too.
+    if content_type.startswith(("audio/", "video/")) or content_type in _RECORDINGS:
         return _spoken_turn(
             request.body,
             content_type,
@@ -131,25 +173,58 @@ def read_turn(request: Request) -> TypedTurn | SpokenTurn:
         )
     raise RequestError(
         f"Content type '{content_type}' is not understood. Send {_MULTIPART} with a file field 'audio', "
-        f"an audio body (audio/wav, audio/flac, audio/basic, ...), or {_JSON} with 'sender' and 'message'."
+        f"an audio body (audio/wav, audio/webm, audio/basic, ...), or {_JSON} with 'sender' and 'message'."
     )
 
 
-def _json_object(request: Request, keys: str) -> dict[str, Any]:
+def read_json(data: str | bytes, name: str) -> Any:
+    """Read JSON that a client sends.
+
+    Args:
+        data: text, or UTF-8.
+        name: what it is, for the error.
+
+    Raises:
+        RequestError: it is no valid JSON (NaN and infinity are none), is nested too deep, or holds half a
+            character (a surrogate without its other half), which can be neither sent on nor stored.
+    """
     try:
-        body = request.json
-    except sanic.exceptions.SanicException:
-        raise RequestError("The body is no valid JSON.") from None
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        _check_depth(text, name)
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        json.dumps(value, ensure_ascii=False).encode()
+    except ValueError:
+        raise RequestError(f"{name} is no valid JSON.") from None
+    return value
+
+
+def _check_depth(text: str, name: str) -> None:
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        depth += (match[0] in "[{") - (match[0] in "]}")
+        if depth > _DEEPEST:
+            raise RequestError(
+                f"{name} has more than {_DEEPEST} objects and lists within one another. Send flatter JSON."
+            )
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _json_object(request: Request, keys: str) -> dict[str, Any]:
+    body = read_json(request.body, "The body")
     if not isinstance(body, dict):
         raise RequestError(f"The JSON must be an object with {keys}.")
     return body
 
 
-def _typed_turn(request: Request) -> TypedTurn:
+def _typed_turn(request: Request, max_characters: int) -> TypedTurn:
     body = _json_object(request, "'sender' and 'message'")
-    message = body.get("message")
-    if not isinstance(message, str) or not message.strip():
-        raise RequestError("'message' must be a text that is not empty.")
+    message = read_message(body.get("message"), max_characters)
     return TypedTurn(
         read_sender(body.get("sender", body.get("sender_id"))), message, read_metadata(body.get("metadata"))
     )
@@ -165,10 +240,8 @@ def _form_turn(request: Request) -> SpokenTurn:
         raise RequestError("The form has no file field 'audio'. With curl: -F audio=@recording.wav")
     metadata = form.get("metadata")
     if metadata is not None:
-        try:
-            metadata = json.loads(metadata)
-        except json.JSONDecodeError:
-            raise RequestError("'metadata' is no valid JSON.") from None
+        _check_metadata_size(len(metadata))
+        metadata = read_json(metadata, "'metadata'")
     content_type, parameters = parse_content_header(file.type or "")
     fields = {key: form.get(key) for key in form}
     return _spoken_turn(
@@ -194,11 +267,11 @@ def _spoken_turn(
         if len(audio) % 2:
             raise TruncatedAudioError("audio/L16 has two bytes a sample; an odd number came in. Send it again.")
         encoding, audio = "pcm16", np.frombuffer(audio, "<i2").byteswap().tobytes()
-    if parameters.get("channels", "1") != "1":
+    if encoding is not None and parameters.get("channels", "1") != "1":
         raise UnsupportedAudioError("Raw audio must have one channel. Mix it down, or send a WAV file.")
     if encoding is None:
         return SpokenTurn(read_sender(sender), audio, metadata=read_metadata(metadata))
-    if not str(sample_rate or "").isdecimal():
+    if not re.fullmatch(r"\d{1,9}", str(sample_rate or "")):
         raise RequestError(f"Raw audio ('{encoding}') needs 'sample_rate', a whole number of samples a second.")
     return SpokenTurn(read_sender(sender), audio, encoding, int(sample_rate), read_metadata(metadata))  # type: ignore[arg-type]
 
@@ -218,15 +291,41 @@ def read_sender(value: Any) -> str:
     return sender
 
 
+def read_message(value: Any, max_characters: int) -> str:
+    """A typed message, or a button's payload.
+
+    Raises:
+        RequestError: it is no text, an empty one, or a payload whose values are nested too deep for Rasa.
+        RequestTooLargeError: it has more than ``max_characters``.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise RequestError("'message' must be a text that is not empty.")
+    if len(value) > max_characters:
+        raise RequestTooLargeError(
+            f"'message' has {len(value)} characters; the limit is {max_characters}. Send a shorter text, or raise "
+            "'max_characters' under 'limits'."
+        )
+    if value.lstrip().startswith("/"):
+        _check_depth(value, "The payload in 'message'")
+    return value
+
+
 def read_metadata(value: Any) -> dict[str, Any]:
     """The caller's own metadata; the keys of our records are ours to write.
 
     Raises:
         RequestError: it is no JSON object.
+        RequestTooLargeError: it has more than 64 KiB.
     """
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise RequestError("'metadata' must be a JSON object.")
+    _check_metadata_size(len(json.dumps(value)))
     ours = (METADATA_KEY, INTERRUPTED_KEY, EARLY_SPEECH_KEY)
     return {key: item for key, item in value.items() if key not in ours}
+
+
+def _check_metadata_size(size: int) -> None:
+    if size > _METADATA_BYTES:
+        raise RequestTooLargeError(f"'metadata' has {size} bytes; the limit is {_METADATA_BYTES}. Send less.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, Literal, Protocol
 
 import structlog
 
-from emotionlayer_rasa.errors import EmotionLayerError
+from emotionlayer_rasa.errors import EmotionLayerError, RequestError
 from emotionlayer_rasa.synthesis import SpeechChunk, SpeechSynthesizer
 
 log = structlog.get_logger(__name__)
@@ -19,6 +20,9 @@ _AHEAD_S = 5.0
 
 _FIRST_SOUND_S = 0.3
 """The longest wait for the first sound of a message, seconds: espeak-ng takes some 20 ms."""
+
+_ROUNDED_S = 0.1
+"""By so much a client may count more seconds of a message than there are: it adds up pieces that are rounded."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +169,21 @@ class Speaker:
         return _interruption(replies, heard_s)
 
     def played(self, id: int, seconds: float | None) -> None:
-        """The other side tells what it has played: so many seconds of a message, or None for all of it."""
+        """The other side tells what it has played: so many seconds of a message, or None for all of it.
+
+        Raises:
+            RequestError: more than was sent.
+        """
         if not self._replies or not self._replies[0].id <= id <= self._replies[-1].id:
             return
         left = 0.0
         for reply in self._replies:
             if reply.id == id and seconds is not None:
+                if not 0 <= seconds <= reply.seconds + _ROUNDED_S:
+                    raise RequestError(
+                        f"Of spoken reply {id} {reply.seconds:.2f} seconds were sent, and more cannot have been "
+                        "played. Count the seconds of its pieces."
+                    )
                 left += max(0.0, reply.seconds - seconds)
             elif reply.id > id:
                 left += reply.seconds
@@ -179,9 +192,8 @@ class Speaker:
     async def begun(self) -> None:
         """Wait until the first sound is sent, for a short while at most."""
         if self._worker:
-            sounds = asyncio.create_task(self._sounds.wait())
-            await asyncio.wait({sounds}, timeout=_FIRST_SOUND_S)
-            sounds.cancel()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._sounds.wait(), _FIRST_SOUND_S)
 
     async def sent(self) -> None:
         """Wait until everything is sent."""

@@ -80,10 +80,10 @@ import pydantic
 from sanic.request import Request
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.channels.assistant import is_new, may_analyse_now
+from emotionlayer_rasa.channels.assistant import is_new
 from emotionlayer_rasa.channels.call import Call, Calls, Line, error_news
 from emotionlayer_rasa.channels.connection import CallConnection
-from emotionlayer_rasa.channels.requests import read_metadata, read_sender
+from emotionlayer_rasa.channels.requests import read_json, read_message, read_metadata, read_sender
 from emotionlayer_rasa.channels.socket import CallSocket
 from emotionlayer_rasa.channels.speaking import Interruption, SpeechFormat, SpeechPiece
 from emotionlayer_rasa.settings import Settings, read_settings
@@ -99,7 +99,7 @@ class StreamConfig(Settings):
 
     sample_rate: int = pydantic.Field(default=8000, ge=8000, le=48_000)
     encoding: Literal["pcm16", "mulaw", "alaw"] = "pcm16"
-    sender: str | int | None = None
+    sender: Any = None
     metadata: Any = None
     events: bool = False
     interim: bool = True
@@ -118,8 +118,7 @@ async def serve_stream(calls: Calls, request: Request, websocket: Any) -> None:
         request: that opened the websocket.
         websocket: as Sanic gives it.
     """
-    with calls.place():
-        await _Stream(calls, request, websocket).serve()
+    await _Stream(calls, request, websocket).serve()
 
 
 class _EventLine(Line):
@@ -208,6 +207,9 @@ class _Stream(CallConnection):
         self._config = StreamConfig()
         self._line: _EventLine | _PlainLine = _PlainLine(self._socket)
 
+    def _open(self) -> None:
+        self._move_to(self._calls.places)
+
     def _end_with(self, error: errors.EmotionLayerError) -> None:
         self._line.fail(error)
         self._line.reply()
@@ -249,11 +251,10 @@ class _Stream(CallConnection):
                 await self._call.caught_up()
             self._end_text()
         elif "message" in message:
-            text = message["message"]
-            if not isinstance(text, str) or not text.strip():
-                raise errors.RequestError("'message' must be a text that is not empty.")
+            text = read_message(message["message"], self._calls.max_characters)
+            metadata = read_metadata(message.get("metadata"))
             call = self._begun()
-            call.write(text, read_metadata(message.get("metadata")))
+            call.write(text, metadata)
             if not self._config.events:
                 await call.answered()
             self._line.reply()
@@ -290,7 +291,7 @@ class _Stream(CallConnection):
                 "ready": {
                     "sender": call.sender,
                     "new": await is_new(self._agent(), call.sender),
-                    "analysed": await may_analyse_now(self._agent(), call.sender),
+                    "analysed": await call.may_analyse(),
                     "sample_rate": self._config.sample_rate,
                     "encoding": self._config.encoding,
                     "speech": self._config.speech if call.speaker else None,
@@ -334,18 +335,17 @@ class _Stream(CallConnection):
 
     def _played(self, told: Any) -> None:
         played = told if isinstance(told, dict) else {}
-        id, seconds, done = played.get("id"), played.get("seconds"), played.get("done") is True
-        if not isinstance(id, int) or not (done or isinstance(seconds, (int, float))):
+        id: Any = played.get("id")
+        seconds: Any = played.get("seconds")
+        done = played.get("done") is True
+        if type(id) is not int or not (done or (type(seconds) in (int, float) and seconds >= 0)):
             raise errors.RequestError("'played' must be an object with 'id' and 'seconds', or 'done': true.")
         if self._call and self._call.speaker:
             self._call.speaker.played(id, None if done else seconds)
 
 
 def _object(message: str) -> dict[str, Any]:
-    try:
-        value = json.loads(message)
-    except ValueError:
-        value = None
+    value = read_json(message, "A text message")
     if not isinstance(value, dict):
         raise errors.RequestError("A text message must be one JSON object.")
     return value

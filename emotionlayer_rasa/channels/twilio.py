@@ -7,7 +7,9 @@ the number's incoming calls, the webhook ``POST https://bot.example.com/webhooks
 - ``POST /webhooks/voice/twilio`` answers an incoming call with TwiML that connects it to the websocket below.
   The request must bear Twilio's signature. (https://www.twilio.com/docs/usage/webhooks/webhooks-security)
 - ``WS /webhooks/voice/twilio`` holds the call (https://www.twilio.com/docs/voice/media-streams/websocket-messages).
-  Twilio signs no websocket: the TwiML carries a ticket, good for one call and a minute, as a parameter.
+  The TwiML carries a ticket as a parameter, good once, for one call and a minute; with it the call begins, and
+  takes its place. Twilio signs the upgrade, too: a wrong signature is refused, and of websockets without one only
+  a few may wait to begin, so that nobody keeps Twilio out.
 
 The call opens with ``/session_start``, whose answer, the disclosure, is spoken first. Each utterance is a turn;
 answers are spoken sentence by sentence, the titles of their buttons too, until the caller speaks or presses a key.
@@ -15,43 +17,50 @@ Keys are a turn when ``#`` is pressed or none for two seconds.
 
 **Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
 
-**The sender** is ``tel-`` and a keyed hash (HMAC-SHA-256, with the auth token) of the caller's number: who calls
-again goes on with the same conversation; no number is kept. Callers who withhold theirs, and a second call from
-a number while the first goes on, get a conversation for the call.
+**The sender** is ``tel-`` and the id of the call: each call is a conversation of its own, since the number that a
+call shows is easily forged, and a conversation holds what its caller said and was told. With
+``resume_by_caller_id: true`` it is a keyed hash (HMAC-SHA-256, with the auth token) of the caller's number, and
+who calls again goes on with the same conversation; no number is kept. Callers who withhold theirs, and a second
+call from a number while the first goes on, get a conversation for the call then, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import os
 import time
 from typing import Any, Mapping
-from urllib.parse import parse_qsl
-from xml.sax.saxutils import quoteattr
+from urllib.parse import parse_qs
 
 import pydantic
 import structlog
-from sanic.request import Request
+from sanic.request import Request, RequestParameters
+from twilio.request_validator import RequestValidator
+from twilio.twiml.voice_response import VoiceResponse
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.channels.call import Call, Calls, Line, error_news
+from emotionlayer_rasa.channels.call import Call, Calls, Line, Places, error_news
 from emotionlayer_rasa.channels.connection import CallConnection
+from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_json
 from emotionlayer_rasa.channels.socket import CallSocket
 from emotionlayer_rasa.channels.speaking import Interruption, SpeechFormat, SpeechPiece
 from emotionlayer_rasa.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+SIGNATURE_HEADER = "x-twilio-signature"
+
 _RATE = 8000
 _PIECE_BYTES = _RATE // 5
 """200 ms a message: little is on its way when the caller interrupts."""
 _TICKET_S = 60
-_START_WITHIN_S = 10.0
+_START_WITHIN_S = 5.0
+_UNSIGNED = 16
+"""Websockets without a signature that may wait to begin."""
 _WITHHELD = frozenset(
     {"", "anonymous", "restricted", "unavailable", "unknown", "+266696687", "+7378742833", "+2562533"}
     | {"+8566696687", "+86282452253"}
@@ -63,20 +72,26 @@ class TwilioSettings(Settings):
     """Keys of ``twilio``.
 
     Attributes:
-        public_url: address at which Twilio reaches this server, such as ``https://bot.example.com``.
+        public_url: address at which Twilio reaches this server, such as ``https://bot.example.com``, with the path
+            prefix of a reverse proxy where there is one.
         auth_token_env: environment variable that holds the account's auth token.
+        resume_by_caller_id: whether who calls again, by the number shown, goes on with the same conversation.
         dtmf_intent: intent that pressed keys are sent as, ``/INTENT{"digits": "12"}``; None sends them as text.
         dtmf_pause_s: seconds without a key after which the keys are a turn.
     """
 
-    public_url: str = pydantic.Field(regex=r"^https?://[^/]+(/.*[^/])?$")
+    public_url: str = pydantic.Field(regex=SERVER_ADDRESS)
     auth_token_env: str = pydantic.Field(default="TWILIO_AUTH_TOKEN", min_length=1)
+    resume_by_caller_id: bool = False
     dtmf_intent: str | None = pydantic.Field(default=None, regex=r"^[\w-]+$")
     dtmf_pause_s: float = pydantic.Field(default=2.0, gt=0.0, le=30.0)
 
 
 class Twilio:
     """The account that calls come from.
+
+    Attributes:
+        unsigned: places of websockets without a signature whose call has not begun.
 
     Raises:
         ConfigurationError: its auth token is not set.
@@ -90,7 +105,13 @@ class Twilio:
                 f"environment variable {settings.auth_token_env}, and it is not set."
             )
         self.settings = settings
+        self.unsigned = Places(
+            _UNSIGNED, "websockets without Twilio's signature wait to begin already. Try again."
+        )
         self._key = token.encode()
+        self._validator = RequestValidator(token)
+        self._used: dict[str, float] = {}
+        """When each ticket that was used ends."""
 
     def answer_call(self, path: str, query: str, body: bytes, signature: str) -> str:
         """TwiML for an incoming call.
@@ -104,35 +125,49 @@ class Twilio:
             UnauthorizedError: the signature is not Twilio's.
             RequestError: the form is no call.
         """
-        form = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        url = f"{self.settings.public_url}{path}" + (f"?{query}" if query else "")
-        if not hmac.compare_digest(self.signature(url, form).encode(), signature.encode()):
+        form = RequestParameters(parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True))
+        self._check_signature([self._url(path, query)], form, signature)
+        call = form.get("CallSid", "")
+        if not call:
+            raise errors.RequestError("The form has no 'CallSid': it is no call.")
+        sender = self.sender(str(form.get("From", "")), call)
+        twiml = VoiceResponse()
+        stream = twiml.connect().stream(url=f"ws{self.settings.public_url[4:]}{path}")
+        stream.parameter(name="sender", value=sender)
+        stream.parameter(name="ticket", value=self.ticket(call, sender))
+        return str(twiml)
+
+    def admit(self, request: Request) -> None:
+        """Let the upgrade to a websocket happen, and note in the request's context whether it is ``signed``.
+
+        Raises:
+            UnauthorizedError: it has a signature that is not Twilio's.
+            BusyError: it has none, and too many of these wait to begin.
+        """
+        signature = request.headers.get(SIGNATURE_HEADER)
+        request.ctx.signed = signature is not None
+        if signature is None:
+            self.unsigned.check()
+            return
+        url = self._url(request.path, request.query_string)
+        # Of the address in the TwiML, as Twilio documents it. The webhook's scheme and a last slash are taken,
+        # too: they give nobody else a way in, and a call that is refused here is lost.
+        addresses = [f"{scheme}{slash}" for scheme in (f"ws{url[4:]}", url) for slash in ("", "/")]
+        self._check_signature(addresses, {}, signature)
+
+    def _url(self, path: str, query: str) -> str:
+        return f"{self.settings.public_url}{path}" + (f"?{query}" if query else "")
+
+    def _check_signature(self, urls: list[str], form: Mapping[str, Any], signature: str) -> None:
+        if not any(self._validator.validate(url, form, signature) for url in urls):
             raise errors.UnauthorizedError(
                 "The request does not bear Twilio's signature. Check the auth token, and that 'public_url' is the "
                 "address that Twilio calls."
             )
-        values = dict(form)
-        call = values.get("CallSid", "")
-        if not call:
-            raise errors.RequestError("The form has no 'CallSid': it is no call.")
-        sender = self.sender(values.get("From", ""), call)
-        websocket = f"ws{self.settings.public_url[4:]}{path}"
-        return (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Response><Connect><Stream url={quoteattr(websocket)}>"
-            f'<Parameter name="sender" value={quoteattr(sender)}/>'
-            f'<Parameter name="ticket" value={quoteattr(self.ticket(call, sender))}/>'
-            "</Stream></Connect></Response>"
-        )
-
-    def signature(self, url: str, form: list[tuple[str, str]]) -> str:
-        """Twilio's signature of a request: HMAC-SHA1 of address and sorted form, in base64."""
-        signed = url + "".join(key + value for key, value in sorted(set(form)))
-        return base64.b64encode(hmac.new(self._key, signed.encode(), hashlib.sha1).digest()).decode()
 
     def sender(self, number: str, call: str) -> str:
         """Id of the caller's conversation."""
-        known = number.strip().lower() not in _WITHHELD
+        known = self.settings.resume_by_caller_id and number.strip().lower() not in _WITHHELD
         return "tel-" + self._digest("number", number) if known else f"tel-{call}"
 
     def ticket(self, call: str, sender: str, now: float | None = None) -> str:
@@ -140,16 +175,20 @@ class Twilio:
         expires = str(int((time.time() if now is None else now) + _TICKET_S))
         return f"{expires}.{self._digest('ticket', call, sender, expires)}"
 
-    def check_ticket(self, ticket: str, call: str, sender: str) -> None:
-        """Let a call in.
+    def use_ticket(self, ticket: str, call: str, sender: str) -> None:
+        """Let a call in, once.
 
         Raises:
-            UnauthorizedError: the ticket is not for this call, or too old.
+            UnauthorizedError: the ticket is not for this call, too old, or used already.
         """
         expires, _, digest = ticket.partition(".")
         expected = self._digest("ticket", call, sender, expires)
-        if not hmac.compare_digest(digest.encode(), expected.encode()) or int(expires) < time.time():
+        now = time.time()
+        self._used = {used: until for used, until in self._used.items() if until >= now}
+        genuine = hmac.compare_digest(digest.encode(), expected.encode())
+        if not genuine or int(expires) < now or ticket in self._used:
             raise errors.UnauthorizedError("The stream has no valid ticket. Let the TwiML of this server open it.")
+        self._used[ticket] = int(expires)
 
     def _digest(self, *parts: str) -> str:
         return hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
@@ -164,8 +203,7 @@ async def serve_twilio(calls: Calls, request: Request, websocket: Any, twilio: T
         websocket: as Sanic gives it.
         twilio: the account.
     """
-    with calls.place():
-        await _TelephoneCall(calls, request, websocket, twilio).serve()
+    await _TelephoneCall(calls, request, websocket, twilio).serve()
 
 
 class _TelephoneLine(Line):
@@ -218,6 +256,10 @@ class _TelephoneCall(CallConnection):
         self._keys = ""
         self._pause: asyncio.TimerHandle | None = None
 
+    def _open(self) -> None:
+        if not self._request.ctx.signed:
+            self._move_to(self._twilio.unsigned)
+
     def _end_with(self, error: errors.EmotionLayerError) -> None:
         log.warning("voice.telephone.ended", code=error.code)
         self._socket.send(json.dumps({"event": "error", **error_news(error)}))
@@ -250,10 +292,12 @@ class _TelephoneCall(CallConnection):
         parameters = start.get("customParameters")
         parameters = parameters if isinstance(parameters, dict) else {}
         call, sender = str(start.get("callSid", "")), str(parameters.get("sender", ""))
-        self._twilio.check_ticket(str(parameters.get("ticket", "")), call, sender)
         if self._call:
             raise errors.RequestError("'start' came twice.")
-        for track in start.get("tracks", ()):
+        self._twilio.use_ticket(str(parameters.get("ticket", "")), call, sender)
+        self._move_to(self._calls.places)
+        tracks = start.get("tracks")
+        for track in tracks if isinstance(tracks, list) else ():
             _refuse_others(track)
         sound = start.get("mediaFormat")
         if sound != {"encoding": "audio/x-mulaw", "sampleRate": _RATE, "channels": 1}:
@@ -276,7 +320,7 @@ class _TelephoneCall(CallConnection):
         _refuse_others(media.get("track", "inbound"))
         try:
             sound = base64.b64decode(str(media.get("payload", "")), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise errors.RequestError("The payload of a 'media' message is no base64.") from None
         self._begun().feed(sound)
 
@@ -325,10 +369,7 @@ def _with_buttons(message: Mapping[str, Any]) -> str:
 
 
 def _object(message: str | bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(message)
-    except ValueError:
-        value = None
+    value = read_json(message, "A message")
     if not isinstance(value, dict):
         raise errors.RequestError("A message must be one JSON object.")
     return value

@@ -21,6 +21,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse, json, text
 
 from emotionlayer_rasa import errors
+from emotionlayer_rasa.audio import AudioLimits
 from emotionlayer_rasa.channels.assistant import (
     CHANNEL,
     Assistant,
@@ -29,10 +30,19 @@ from emotionlayer_rasa.channels.assistant import (
     may_analyse_now,
 )
 from emotionlayer_rasa.channels.call import Calls, LiveOutput
+from emotionlayer_rasa.channels.log_filter import hide_tokens
 from emotionlayer_rasa.channels.page import Page
-from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_sentence, read_turn
+from emotionlayer_rasa.channels.requests import (
+    SERVER_ADDRESS,
+    SpokenTurn,
+    TypedTurn,
+    read_body,
+    read_form,
+    read_sentence,
+    read_turn,
+)
 from emotionlayer_rasa.channels.stream import serve_stream
-from emotionlayer_rasa.channels.twilio import Twilio, TwilioSettings, serve_twilio
+from emotionlayer_rasa.channels.twilio import SIGNATURE_HEADER, Twilio, TwilioSettings, serve_twilio
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer, SynthesisSettings, create_synthesizer
@@ -67,30 +77,43 @@ _HEADERS: dict[type[errors.EmotionLayerError], dict[str, str]] = {
 }
 
 
+class VoiceLimits(AudioLimits):
+    """Keys of ``limits``: those of audio, and
+
+    Attributes:
+        max_characters: length of a typed message, which Rasa's pipeline reads on the event loop that carries the
+            calls.
+    """
+
+    max_characters: pydantic.PositiveInt = 2000
+
+
 class VoiceSettings(ListenerSettings):
     """Keys of ``emotionlayer_rasa.VoiceInput`` in ``credentials.yml``: those of the listener, and
 
     Attributes:
-        token: every request must carry it; None lets everyone in.
+        limits: what is accepted from a caller.
+        token: every request must carry it; None lets everyone in but the pages of other servers.
         response_timeout_s: seconds that Rasa and its actions may take to answer one turn.
         max_calls: live calls open at a time; of these ``live.max_live`` can be heard.
         idle_timeout_s: seconds without a word from either side after which a live call is ended.
         synthesis: how replies are spoken in live calls.
         early_speech: whether the first sentence of a reply is spoken while a language model writes the rest.
-        own_url: address at which the action server reaches this server for that, such as ``http://rasa:5005``;
-            None for this machine, at the port that the call came in at. Several Rasa servers behind a balancer
-            need one each.
+        own_url: address at which the action server reaches this server for that, such as ``http://rasa:5005`` or
+            ``https://bot.example.com/rasa``; None for this machine, at the port that the call came in at. Several
+            Rasa servers behind a balancer need one each.
         page: whether ``GET /webhooks/voice/`` shows browsers a page to talk to the assistant.
         twilio: telephone calls over Twilio; None for none.
     """
 
+    limits: VoiceLimits = VoiceLimits()
     token: str | None = pydantic.Field(default=None, min_length=1)
     response_timeout_s: float = pydantic.Field(default=60.0, gt=0)
     max_calls: int = pydantic.Field(default=64, ge=1, le=10_000)
     idle_timeout_s: float = pydantic.Field(default=300.0, ge=1.0)
     synthesis: SynthesisSettings = SynthesisSettings()
     early_speech: bool = True
-    own_url: str | None = pydantic.Field(default=None, regex=r"^https?://[\w.:\[\]-]+$")
+    own_url: str | None = pydantic.Field(default=None, regex=SERVER_ADDRESS)
     page: bool = True
     twilio: TwilioSettings | None = None
 
@@ -121,13 +144,13 @@ class VoiceInput(InputChannel):
     ``WS /twilio`` are telephone calls: see :mod:`emotionlayer_rasa.channels.twilio`. ``POST /calls/<turn>/say``
     takes the first sentence of a reply early: see :mod:`emotionlayer_rasa.early_speech`.
 
-    Errors are ``{"error": {"code", "message"}}``: 400 malformed request, 401 wrong token, 404 a turn that is over,
-    409 a caller who speaks, 413 too long or large, 415 no audio that can be read, 422 audio without usable sound
-    (empty, truncated, silent), 503 busy, no model to hear with, or Rasa without a model, 504 Rasa took too long
-    (the turn is finished all the same), 500 the rest.
+    Errors are ``{"error": {"code", "message"}}``: 400 malformed request, 401 wrong token, or none and a page of
+    another server asks, 404 a turn that is over, 409 a caller who speaks, 413 too long or large, 415 no audio that
+    can be read, 422 audio without usable sound (empty, truncated, silent), 503 busy, no model to hear with, or Rasa
+    without a model, 504 Rasa took too long (the turn is finished all the same), 500 the rest.
 
     Speech is only transcribed, and neither voice nor words are analysed, without consent or after a handoff: see
-    :func:`emotionlayer_rasa.consent.may_analyse`. Audio is never kept.
+    :mod:`emotionlayer_rasa.conversation`. Audio is never kept.
     """
 
     @classmethod
@@ -189,17 +212,19 @@ class VoiceInput(InputChannel):
             self._synthesizer,
             settings.max_calls,
             settings.idle_timeout_s,
+            settings.limits.max_characters,
             settings.own_url,
             settings.early_speech,
         )
+        hide_tokens()
 
         @blueprint.middleware("request")
         async def admit(request: Request) -> HTTPResponse | None:
             """A websocket is refused before it is one."""
             if not request.route or not getattr(request.route.ctx, "websocket", False):
                 return None
-            signed = getattr(request.route.ctx, "signed", False)
-            return await self._guarded(self._admission(calls), token=not signed)(request)
+            twilio = self._twilio if getattr(request.route.ctx, "signed", False) else None
+            return await self._guarded(self._admission(calls, twilio), token=twilio is None)(request)
 
         @blueprint.listener("after_server_start")
         async def warm_up(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
@@ -223,7 +248,7 @@ class VoiceInput(InputChannel):
             task = self._warming_up
             if task is None or not task.done():
                 return json({"status": "loading"}, status=503)
-            failure = None if task.cancelled() else task.exception()
+            failure = asyncio.CancelledError() if task.cancelled() else task.exception()
             if isinstance(failure, errors.EmotionLayerError):
                 return json({"status": "failed", **_error_body(failure)}, status=503)
             return json({"status": "failed"}, status=503) if failure else json({"status": "ok"})
@@ -231,8 +256,9 @@ class VoiceInput(InputChannel):
         @blueprint.post("/webhook", stream=True)
         @self._guarded
         async def receive(request: Request) -> HTTPResponse:
-            await read_body(request, self.settings.limits.max_bytes)
-            turn = read_turn(request)
+            limits = self.settings.limits
+            await read_body(request, limits.max_bytes, limits.max_characters)
+            turn = read_turn(request, limits.max_characters)
             agent = request.app.ctx.agent
             assistant.check_ready(agent)
             async with assistant.order.turn(turn.sender):
@@ -257,7 +283,8 @@ class VoiceInput(InputChannel):
 
     def _add_twilio(self, blueprint: Blueprint, calls: Calls, twilio: Twilio) -> None:
         async def answer_call(request: Request) -> HTTPResponse:
-            signature = request.headers.get("x-twilio-signature", "")
+            await read_form(request)
+            signature = request.headers.get(SIGNATURE_HEADER, "")
             twiml = twilio.answer_call(request.path, request.query_string, request.body, signature)
             return text(twiml, content_type="text/xml")
 
@@ -265,14 +292,15 @@ class VoiceInput(InputChannel):
             await serve_twilio(calls, request, websocket, twilio)
 
         # Twilio's requests are signed, and so is the ticket with which its websocket begins: no token.
-        blueprint.add_route(self._guarded(answer_call, token=False), "/twilio", methods=["POST"])
+        blueprint.add_route(self._guarded(answer_call, token=False), "/twilio", methods=["POST"], stream=True)
         blueprint.add_websocket_route(telephone, "/twilio", ctx_signed=True)
 
-    def _admission(self, calls: Calls) -> Handler:
+    def _admission(self, calls: Calls, twilio: Twilio | None) -> Handler:
         async def admission(request: Request) -> HTTPResponse | None:
-            self._check_origin(request)
             calls.assistant.check_ready(request.app.ctx.agent)
-            calls.admit()
+            calls.places.check()
+            if twilio:
+                twilio.admit(request)
             return None
 
         return admission
@@ -318,11 +346,12 @@ class VoiceInput(InputChannel):
         }
 
     def _guarded(self, handler: Handler, token: bool = True) -> Handler:
-        """Check the token first, unless told not to; answer every error with its status and a typed body."""
+        """Check origin and, unless told not to, token; answer every error with its status and a typed body."""
 
         @functools.wraps(handler)
         async def guarded(request: Request, **of_path: str) -> HTTPResponse | None:
             try:
+                self._check_origin(request)
                 if token:
                     self._check_token(request)
                 return await handler(request, **of_path)
@@ -331,7 +360,7 @@ class VoiceInput(InputChannel):
                 return json(_error_body(error), status=_nearest(STATUS, error), headers=_nearest(_HEADERS, error))
             except Exception as error:
                 # Only the kind of error: its text may hold what the caller said.
-                log.error("voice.webhook.failed", error=type(error).__name__, where=_where(error))
+                log.error("voice.webhook.failed", error=type(error).__name__, where=errors.where(error))
                 internal = {"code": "internal", "message": "The server failed. Its log names the error."}
                 return json({"error": internal}, status=500)
 
@@ -340,17 +369,14 @@ class VoiceInput(InputChannel):
     def _check_origin(self, request: Request) -> None:
         """Without a token, no page from elsewhere may talk to us through the browser of somebody who can reach us.
 
-        A browser names the page's origin. A name in it that is not ours may still lead to us (DNS rebinding), so
-        that the address must be an IP address or ``localhost``.
+        A browser names the page's origin with all that changes something. A name in it that is not ours may still
+        lead to us (DNS rebinding), so that the address must be an IP address or ``localhost``.
         """
         origin = request.headers.get("origin")
-        if self.settings.token is not None or origin is None:
-            return
-        address = urlsplit(origin)
-        if address.netloc != request.headers.get("host") or not _is_no_name(address.hostname):
+        if self.settings.token is None and origin is not None and not _is_own(origin, request.headers.get("host")):
             raise errors.UnauthorizedError(
                 "A page of another server asks. Set 'token' under emotionlayer_rasa.VoiceInput in "
-                "credentials.yml, and open the call with it."
+                "credentials.yml, and send it with the request."
             )
 
     def _check_token(self, request: Request) -> None:
@@ -366,11 +392,13 @@ class VoiceInput(InputChannel):
             )
 
 
-def _is_no_name(host: str | None) -> bool:
+def _is_own(origin: str, host: str | None) -> bool:
     try:
-        return host == "localhost" or bool(ip_address(host or ""))
+        address = urlsplit(origin)
+        no_name = address.hostname == "localhost" or bool(ip_address(address.hostname or ""))
     except ValueError:
         return False
+    return no_name and address.netloc == host
 
 
 def _nearest(table: dict[type[errors.EmotionLayerError], Any], error: errors.EmotionLayerError) -> Any:
@@ -379,13 +407,6 @@ def _nearest(table: dict[type[errors.EmotionLayerError], Any], error: errors.Emo
 
 def _error_body(error: errors.EmotionLayerError) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": str(error)}}
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 def _log_warm_up(task: asyncio.Task[None]) -> None:
@@ -397,4 +418,4 @@ def _log_warm_up(task: asyncio.Task[None]) -> None:
     elif isinstance(failure, errors.EmotionLayerError):
         log.error("voice.warm_up.failed", code=failure.code, event_info=str(failure))
     else:
-        log.error("voice.warm_up.failed", error=type(failure).__name__, where=_where(failure))
+        log.error("voice.warm_up.failed", error=type(failure).__name__, where=errors.where(failure))

@@ -16,11 +16,16 @@ from rasa_sdk import Tracker
 from emotionlayer_rasa.actions.conversation import read_conversation
 from emotionlayer_rasa.actions.early_speech import early_speech
 from emotionlayer_rasa.cli.servers import free_port
-from emotionlayer_rasa.early_speech import early_speech_metadata
+from emotionlayer_rasa.early_speech import SECRET_VARIABLE, early_speech_metadata
 from emotionlayer_rasa.response import Reply, speech_payload
 
 TEXT = "I am sorry about this."
 BEGINNING = Reply(TEXT, "llm", "active_deescalation", speech_payload(TEXT, "active_deescalation"))
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SECRET_VARIABLE, "known to both servers")
 
 
 class Call(ThreadingHTTPServer):
@@ -89,6 +94,15 @@ def test_a_sentence_is_posted_once_to_where_the_channel_said(
         ]
     assert TEXT not in caplog.text
     assert ("reply.early_speech.refused" in caplog.text) is (status in (404, 307))
+
+
+def test_an_address_that_a_client_of_another_channel_writes_gets_nothing() -> None:
+    with calling(200) as call:
+        url = f"{call.url}/webhooks/voice/calls/{'t' * 43}/say"
+        genuine = early_speech_metadata("http://localhost:5005", "t" * 43)["early_speech"]
+        for entry in ({"url": url}, {"url": url, "signature": "0" * 64}, {**genuine, "url": url}):
+            assert early_speech(read_conversation(tracker({"early_speech": entry}))) is None
+        assert call.got == []
 
 
 def test_where_nobody_listens_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from pathlib import Path
 from typing import Any, Awaitable, Callable
 
 import httpx
 import pytest
 import websockets
+from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_engines
 from echo_agent import EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
-from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_engines
 from test_speaking import ToneSynthesizer
 from test_stream import CONFIG, connect, next_with, send
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.channels.twilio import Twilio, TwilioSettings
-from emotionlayer_rasa.early_speech import early_speech_metadata, early_speech_url
+from emotionlayer_rasa.early_speech import SECRET_VARIABLE, early_speech_metadata, early_speech_url
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SECRET_VARIABLE, "known to both servers")
+
 
 FIRST, REST = "I am sorry.", "Your order is on its way."
 
@@ -34,6 +42,7 @@ class EarlyAgent(EchoAgent):
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.first = FIRST
         self.reply = f"{FIRST} {REST}"
+        self.first_message: str | None = None
 
     async def say(self, url: str, **options: Any) -> httpx.Response:
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
@@ -46,6 +55,8 @@ class EarlyAgent(EchoAgent):
         if url := early_speech_url(message.metadata):
             self.early.append(await self.say(url))
         await asyncio.wait_for(self.done.wait(), 60)
+        if self.first_message:
+            await message.output_channel.send_response(message.sender_id, {"text": self.first_message})
         await message.output_channel.send_response(
             message.sender_id, {"text": self.reply, "custom": {"speed": 0.8}}
         )
@@ -104,6 +115,29 @@ async def test_another_reply_than_was_begun_is_spoken_in_full(serve: Serve, agen
         agent.done.set()
         await send(socket, message="hello")
         assert sentences(await events_until(socket, is_end_of(2))) == [(1, FIRST), (2, agent.reply)]
+
+
+async def test_a_sentence_is_spoken_once_when_another_message_comes_before_the_reply(
+    serve: Serve, agent: EarlyAgent
+) -> None:
+    agent.first_message = "One moment."
+    async with serve(channel(), agent) as http, connect(http) as socket:
+        await send(socket, config=SPOKEN)
+        agent.done.set()
+        await send(socket, message="hello")
+        assert sentences(await events_until(socket, is_end_of(3))) == [(1, FIRST), (2, "One moment."), (3, REST)]
+
+
+async def test_no_more_can_have_been_played_than_was_sent(serve: Serve) -> None:
+    async with serve(channel(idle_timeout_s=1), EchoAgent()) as http, connect(http) as socket:
+        await send(socket, config=SPOKEN)
+        await send(socket, message="Hello.")
+        await events_until(socket, is_end_of(1))
+        for seconds in (1e18, 0.9, 10**400):
+            await send(socket, played={"id": 1, "seconds": seconds})
+            assert (await next_with(socket, "error"))["error"]["code"] == "request"
+        await send(socket, played={"id": 1, "seconds": 0.601})
+        assert (await next_with(socket, "error"))["error"]["code"] == "call.idle", "what was told is believed"
 
 
 REFUSED = {
@@ -182,6 +216,7 @@ async def test_of_a_reply_that_is_interrupted_the_rest_is_not_spoken(serve: Serv
     [
         ({}, {"speech": "mulaw"}, "http://localhost:{port}"),
         ({"own_url": "https://rasa-2.internal:5005"}, {"speech": "mulaw"}, "https://rasa-2.internal:5005"),
+        ({"own_url": "https://bot.example.com/a/b"}, {"speech": "mulaw"}, "https://bot.example.com/a/b"),
         ({"early_speech": False}, {"speech": "mulaw"}, None),
         ({}, {}, None),
     ],
@@ -228,26 +263,49 @@ async def test_a_telephone_call_has_an_address_too(serve: Serve, monkeypatch: py
     assert agent.early[0].status_code == 200
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://localhost:5005/webhooks/voice/calls/{turn}/say",
-        "http://localhost:5005/webhooks/voice/calls/{turn}/say?to=x",
-        "http://localhost:5005/webhooks/voice/calls/{turn}/say#x",
-        "http://user:secret@localhost:5005/webhooks/voice/calls/{turn}/say",
-        "http://localhost:5005/admin/webhooks/voice/calls/{turn}/say",
-        "http://localhost:5005/webhooks/voice/calls/../../{turn}/say",
-        "http://localhost:5005/webhooks/voice/calls/short/say",
-        "http://localhost:5005/webhooks/voice/calls/{turn}/say\n",
-        "/webhooks/voice/calls/{turn}/say",
-        7,
-    ],
-)
-def test_an_address_that_no_channel_writes_is_none(url: Any) -> None:
-    filled = url.format(turn="x" * 43) if isinstance(url, str) else url
-    assert early_speech_url({"early_speech": {"url": filled}}) is None
-    assert early_speech_url({"early_speech": filled}) is None
+FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another host": lambda entry: {**entry, "url": entry["url"].replace("localhost", "192.0.2.7")},
+    "another port": lambda entry: {**entry, "url": entry["url"].replace("5005", "9999")},
+    "another path": lambda entry: {**entry, "url": entry["url"].replace("/say", "/say?to=x")},
+    "no signature": lambda entry: {"url": entry["url"]},
+    "empty signature": lambda entry: {**entry, "signature": ""},
+    "no text": lambda entry: {"url": 7, "signature": 7},
+    "half a character": lambda entry: {"url": "http://\ud83d", "signature": "\ud83d"},
+    "no object": lambda entry: entry["url"],
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
+def test_an_address_that_the_channel_did_not_sign_is_none(forge: Callable[[dict[str, Any]], Any]) -> None:
+    genuine = early_speech_metadata("http://localhost:5005", "x" * 43)["early_speech"]
+    assert early_speech_url({"early_speech": genuine}) == genuine["url"]
+    assert early_speech_url({"early_speech": forge(genuine)}) is None
     assert early_speech_url(None) is None
+
+
+def test_servers_of_one_account_on_one_machine_share_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv(SECRET_VARIABLE)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "a"))
+    metadata = early_speech_metadata("http://localhost:5006", "x" * 43)
+    assert early_speech_url(metadata) == f"http://localhost:5006/webhooks/voice/calls/{'x' * 43}/say"
+    (file,) = [path for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert file.stat().st_mode & 0o077 == 0, "nobody else reads it"
+    assert len(file.read_bytes()) >= 32
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "b"))
+    with caplog.at_level(logging.WARNING):
+        assert early_speech_url(metadata) is None, "another account's"
+    assert SECRET_VARIABLE in caplog.text
+    assert "localhost" not in caplog.text
+
+
+def test_without_a_secret_no_address_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.delenv(SECRET_VARIABLE)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    assert early_speech_metadata("http://localhost:5005", "x" * 43) == {}
 
 
 async def test_the_assistant_speaks_first(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -111,6 +111,19 @@ async def test_speech_comes_in_the_wanted_format(format: dict[str, Any], rate: i
     assert (piece.encoding, piece.sample_rate, len(piece.audio)) == (format["encoding"], rate, size)
 
 
+async def test_who_waits_for_the_first_sound_and_is_cancelled_leaves_no_task() -> None:
+    speaking, _ = speaker(Line(), Clock())
+    speaking.say("Ten chars.", {})
+    speaks = asyncio.all_tasks()
+    waiting = asyncio.create_task(speaking.begun())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    left = asyncio.all_tasks() - speaks
+    await speaking.close()
+    assert left == set()
+
+
 async def test_an_interruption_tells_how_far_we_got() -> None:
     line, clock = Line(), Clock()
     speaking, _ = speaker(line, clock)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import subprocess
 from typing import Any
@@ -11,12 +12,15 @@ import httpx
 import numpy as np
 import pytest
 import websockets
+from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_engines
 from echo_agent import EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
 from rasa.shared.core.events import SlotSet
-from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_engines
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
+from emotionlayer_rasa.channels.assistant import Assistant
+from emotionlayer_rasa.channels.call import Call, Calls
+from emotionlayer_rasa.channels.stream import _PlainLine
 from emotionlayer_rasa.errors import ModelUnavailableError
 from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.synthesis.espeak import EspeakSynthesizer
@@ -101,6 +105,20 @@ REFUSED = {
     "empty message": ('{"message": " "}', "request", False),
     "metadata": ('{"message": "a", "metadata": 3}', "request", False),
     "played": ('{"played": {"id": "x"}}', "request", False),
+    "played seconds are true": ('{"played": {"id": 1, "seconds": true}}', "request", False),
+    "played id is true": ('{"played": {"id": true, "seconds": 1}}', "request", False),
+    "played before the start": ('{"played": {"id": 1, "seconds": -1e18}}', "request", False),
+    "played no number": ('{"played": {"id": 1, "seconds": NaN}}', "request", False),
+    "played for ever": ('{"played": {"id": 1, "seconds": 1e999}}', "request", False),
+    "played for ever before": ('{"played": {"id": 1, "seconds": -Infinity}}', "request", False),
+    "deep": ("[" * 100_000, "request", False),
+    "deep in an object": ('{"message": ' * 900 + '"a"' + "}" * 900, "request", False),
+    "deep metadata": ('{"message": "a", "metadata": ' + '{"a":' * 40 + "1" + "}" * 41, "request", False),
+    "deep payload": (json.dumps({"message": '/greet{"a": ' + "[" * 900 + "]" * 900 + "}"}), "request", False),
+    "much metadata": (json.dumps({"message": "a", "metadata": {"a": "b" * 70_000}}), "request.too_large", False),
+    "half a character": ('{"message": "\\ud83d"}', "request", False),
+    "huge number": ('{"message": "a", "metadata": {"a": ' + "9" * 5000 + "}}", "request", False),
+    "long message": (json.dumps({"message": "a" * 2001}), "request.too_large", False),
     "half a sample": (b"\0" * 321, "audio.truncated", False),
     "too large": (b"\0" * 300_000, "audio.too_large", True),
     "config twice": ('{"config": {"sample_rate": 16000}}', "call", True),
@@ -137,6 +155,11 @@ async def test_a_wrong_message_is_refused_with_its_code(
         ({"sampel_rate": 8000}, "sampel_rate"),
         ({"speech": "pcm16"}, "events"),
         ({"sender": "x" * 256}, "sender"),
+        ({"sender": True}, "sender"),
+        ({"sender": 1.5}, "sender"),
+        ({"sample_rate": True}, "sample_rate"),
+        ({"sample_rate": 10**400}, "sample_rate"),
+        ({"speech_rate": -1}, "speech_rate"),
         ({"metadata": 3}, "metadata"),
         ({"sender": ""}, "sender"),
         (3, "object"),
@@ -179,6 +202,120 @@ async def test_refused_before_the_upgrade(serve: Serve, listener: Listener) -> N
         assert await status(http, "?token=wrong") == 401
         assert await status(http, "?token=s3cret", Origin="https://example.org") == 101
         assert await status(http, Authorization="Bearer s3cret") == 101
+
+
+async def test_those_who_find_no_place_any_more_are_told_so(serve: Serve, listener: Listener) -> None:
+    async def outcome(http: httpx.AsyncClient) -> str:
+        try:
+            async with connect(http) as socket:
+                reply = await ask(socket, '{"message": "hello"}')
+                if "bot" in reply:
+                    await asyncio.sleep(0.5)  # holds its place until the others have tried
+                    return "call"
+                await socket.wait_closed()
+                return f"{reply['error']['code']} {socket.close_code}"
+        except websockets.InvalidStatusCode as refused:
+            return str(refused.status_code)
+
+    async with serve(channel(listener, max_calls=1), EchoAgent()) as http:
+        outcomes = await asyncio.gather(*(outcome(http) for _ in range(20)))
+        assert outcomes.count("call") == 1
+        assert set(outcomes) <= {"call", "503", "busy 1008"}
+        assert await outcome(http) == "call", "the place is free again"
+
+
+async def test_a_failure_of_ours_ends_the_call_with_an_error_and_no_log_has_the_token(
+    serve: Serve, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(EchoAgent):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tracker_store.retrieve = None  # type: ignore[assignment]
+
+    async with (
+        serve(channel(listener, token="s3cret"), Broken()) as http,
+        connect(http, "?token=s3cret") as socket,
+    ):
+        await send(socket, config={**CONFIG, "events": True})
+        assert (await next_with(socket, "error"))["error"]["code"] == "call"
+        await socket.wait_closed()
+        assert socket.close_code == 1008
+    logging.getLogger("sanic.error").error(
+        "Exception occurred while handling uri: %s", str(http.base_url) + "x?token=s3cret"
+    )
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_waiter_that_is_cancelled_leaves_no_task(
+    listener: Listener, transcriber: CountingTranscriber
+) -> None:
+    transcriber.go_on.clear()
+    before = asyncio.all_tasks()
+    agent = EchoAgent()
+    calls = Calls(Assistant(agent.handle_message, 4, 60), listener, None, 1, 300, 2000)
+    call = Call(calls, lambda: agent, "a", _PlainLine(None), sample_rate=16_000)
+    call.feed(UTTERANCE)
+    hearing = asyncio.all_tasks()
+    waiting = asyncio.create_task(call.caught_up())
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    await asyncio.sleep(0)
+    left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - hearing]
+    transcriber.go_on.set()
+    await call.close()
+    assert "LiveSession.caught_up" not in left
+    assert asyncio.all_tasks() == before
+
+
+class CountingStore:
+    """Counts how often a tracker store is read."""
+
+    def __init__(self, store: Any) -> None:
+        self._store, self.retrieved = store, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def retrieve(self, sender: str) -> Any:
+        self.retrieved += 1
+        return await self._store.retrieve(sender)
+
+
+async def test_the_conversation_is_not_read_again_while_a_caller_speaks(serve: Serve, listener: Listener) -> None:
+    agent = EchoAgent()
+    store = agent.tracker_store = CountingStore(agent.tracker_store)  # type: ignore[assignment]
+    async with serve(channel(listener), agent) as http, connect(http, "?sender=a") as socket:
+        await send(socket, config={**CONFIG, "events": True})
+        await next_with(socket, "ready")
+        for _ in range(2):
+            store.retrieved = 0
+            for piece in (UTTERANCE[:48_000], UTTERANCE[48_000:90_000]):
+                await socket.send(piece)
+                assert (await next_with(socket, "interim"))["interim"] is True
+            await socket.send(UTTERANCE[90_000:])
+            await next_with(socket, "bot")
+            await next_with(socket, "state")
+            assert store.retrieved == 2, "before the turn, and for the state after it"
+
+
+async def test_an_objection_by_another_way_holds_for_the_next_words(serve: Serve, listener: Listener) -> None:
+    class Objecting(EchoAgent):
+        async def handle_message(self, message: UserMessage) -> None:
+            tracker = self.tracker_store.init_tracker(message.sender_id)
+            tracker.update(SlotSet("emotion_consent", message.text != "stop"))
+            await self.tracker_store.save(tracker)
+            await super().handle_message(message)
+
+    async with serve(channel(listener), Objecting()) as http, connect(http, "?sender=a") as socket:
+        await send(socket, config={**CONFIG, "events": True})
+        await next_with(socket, "ready")
+        await http.post("/webhook", json={"sender": "a", "message": "stop"})
+        told: list[dict[str, Any]] = []
+        await socket.send(UTTERANCE)
+        while not told or "bot" not in told[-1]:
+            told.append(json.loads(await asyncio.wait_for(socket.recv(), 30)))
+        assert not [event for event in told if "emotion" in event]
 
 
 async def test_a_hundred_calls_that_break_leave_nothing_and_harm_no_other(
@@ -276,7 +413,7 @@ async def test_silence_ends_a_call(serve: Serve, listener: Listener) -> None:
 
 async def test_a_client_that_does_not_read_is_ended(serve: Serve, listener: Listener) -> None:
     agent = EchoAgent()
-    async with serve(channel(listener, waiting=1000), agent) as http:
+    async with serve(channel(listener, waiting=1000, limits={"max_characters": 200_000}), agent) as http:
         options = {"max_size": None, "max_queue": 1, "read_limit": 1024, "ping_interval": None}
         async with connect(http, **options) as deaf:
             await send(deaf, config={**CONFIG, "events": True})

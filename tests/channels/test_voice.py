@@ -107,6 +107,12 @@ async def test_models_that_are_still_loaded_do_not_keep_the_server(serve: Serve)
     [
         ("/webhook?sender=a", {"content-type": "audio/wav"}, None, 16000),
         ("/webhook", {"content-type": "application/octet-stream", "X-Sender-Id": "a"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "audio/webm;codecs=opus"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "video/webm"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "audio/mp4"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "audio/x-m4a"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "video/3gpp"}, None, 16000),
+        ("/webhook?sender=a", {"content-type": "application/ogg"}, None, 16000),
         ("/webhook?sender=a", {"content-type": "audio/basic"}, "mulaw", 8000),
         ("/webhook?sender=a", {"content-type": "audio/PCMU;rate=16000"}, "mulaw", 16000),
         ("/webhook?sender=a", {"content-type": "audio/PCMA"}, "alaw", 8000),
@@ -181,6 +187,13 @@ async def test_no_words_means_no_turn(serve: Serve) -> None:
     assert agent.messages == []
 
 
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth - 2):
+        value = {"a": value}
+    return value
+
+
 MALFORMED = {
     "no content type": {"content": b"x"},
     "other content type": {"content": b"x", "headers": {"content-type": "text/plain"}},
@@ -203,6 +216,42 @@ MALFORMED = {
     },
     "form without boundary": {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
     "raw without rate": {"data": {"sender": "a", "encoding": "pcm16"}, "files": {"audio": b"xx"}},
+    "deep JSON": {"content": b"[" * 100_000, "headers": {"content-type": "application/json"}},
+    "deep metadata": {"json": {"sender": "a", "message": "hello", "metadata": nested(900)}},
+    "metadata a little too deep": {"json": {"sender": "a", "message": "hello", "metadata": nested(33)}},
+    "form with deep metadata": {
+        "data": {"sender": "a", "metadata": json.dumps(nested(900))},
+        "files": {"audio": b"x"},
+    },
+    "form with metadata deeper than Python reads": {
+        "data": {"sender": "a", "metadata": "[" * 60_000},
+        "files": {"audio": b"x"},
+    },
+    "payload nested too deep": {"json": {"sender": "a", "message": '/greet{"a": ' + "[" * 900 + "]" * 900 + "}"}},
+    "no number": {
+        "content": b'{"sender": "a", "message": "hello", "metadata": {"x": NaN}}',
+        "headers": {"content-type": "application/json"},
+    },
+    "infinite number": {
+        "content": b'{"sender": "a", "message": "hello", "metadata": {"x": -1e999}}',
+        "headers": {"content-type": "application/json"},
+    },
+    "number of 5000 digits": {
+        "content": b'{"sender": ' + b"9" * 5000 + b', "message": "hello"}',
+        "headers": {"content-type": "application/json"},
+    },
+    "half a character": {
+        "content": b'{"sender": "a", "message": "\\ud83d"}',
+        "headers": {"content-type": "application/json"},
+    },
+    "no UTF-8": {
+        "content": b'{"sender": "a", "message": "\xe4"}',
+        "headers": {"content-type": "application/json"},
+    },
+    "raw with a rate of 5000 digits": {
+        "data": {"sender": "a", "encoding": "pcm16", "sample_rate": "9" * 5000},
+        "files": {"audio": b"xx"},
+    },
     "raw with a bad rate": {
         "data": {"sender": "a", "encoding": "pcm16", "sample_rate": "fast"},
         "files": {"audio": b"xx"},
@@ -220,6 +269,58 @@ async def test_malformed_requests_are_told_what_is_wrong(serve: Serve, request_:
         assert len(answer.json()["error"]["message"]) > 20
         good = await http.post("/webhook", json={"sender": "a", "message": "hello"})
         assert good.status_code == 200
+
+
+TOO_LONG = {
+    "message": {"json": {"sender": "a", "message": "x" * 2001}},
+    "message of a megabyte": {"json": {"sender": "a", "message": "x" * 1_000_000}},
+    "metadata": {"json": {"sender": "a", "message": "hello", "metadata": {"x": "y" * 70_000}}},
+    "metadata in a form": {
+        "data": {"sender": "a", "metadata": json.dumps({"x": "y" * 70_000})},
+        "files": {"audio": b"x"},
+    },
+}
+
+
+@pytest.mark.parametrize("request_", TOO_LONG.values(), ids=TOO_LONG.keys())
+async def test_what_is_too_long_is_refused_before_rasa_reads_it(serve: Serve, request_: dict[str, Any]) -> None:
+    agent = EchoAgent()
+    async with serve(channel(), agent) as http:
+        answer = await http.post("/webhook", **request_)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request.too_large")
+        assert agent.messages == []
+        longest = {"sender": "a", "message": "\U0001f642" * 2000, "metadata": {"x": "y" * 60_000, "z": nested(30)}}
+        assert (await http.post("/webhook", json=longest)).status_code == 200
+    async with serve(channel(limits={"max_characters": 5}), agent) as http:
+        assert (await http.post("/webhook", json={"sender": "a", "message": "12345"})).status_code == 200
+        refused = await http.post("/webhook", json={"sender": "a", "message": "123456"})
+        assert "max_characters" in refused.json()["error"]["message"]
+
+
+async def test_without_a_token_no_page_of_another_server_posts_a_turn(serve: Serve) -> None:
+    agent = EchoAgent()
+    turns: list[dict[str, Any]] = [
+        {"json": {"sender": "a", "message": "hello"}},
+        {"data": {"sender": "a"}, "files": {"audio": b"x"}},
+    ]
+    async with serve(channel(), agent) as http:
+        own = f"127.0.0.1:{http.base_url.port}"
+        foreign = ["https://example.org", "null", "http://127.0.0.1:1", "http://[::1", f"http://{own}.example.org"]
+        for turn in turns:
+            for origin in foreign:
+                answer = await http.post("/webhook", headers={"Origin": origin}, **turn)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (401, "request.unauthorized"), (
+                    origin
+                )
+            rebound = {"Origin": "http://rebound.example.org", "Host": "rebound.example.org"}
+            assert (await http.post("/webhook", headers=rebound, **turn)).status_code == 401
+            assert agent.messages == []
+            assert (await http.post("/webhook", headers={"Origin": f"http://{own}"}, **turn)).status_code == 200
+            assert (await http.post("/webhook", **turn)).status_code == 200
+            agent.messages.clear()
+    async with serve(channel(token="s3cret"), agent) as http:
+        headers = {"Origin": "https://example.org", "Authorization": "Bearer s3cret"}
+        assert (await http.post("/webhook", headers=headers, **turns[0])).status_code == 200
 
 
 UNUSABLE = {
@@ -301,6 +402,16 @@ async def test_health_once_the_models_are_loaded(serve: Serve) -> None:
     async with serve(channel(), EchoAgent()) as http:
         answer = await http.get("/")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_server_whose_models_were_not_loaded_to_the_end_is_not_well(serve: Serve) -> None:
+    class Cancelled(FakeListener):
+        async def warm_up(self, live: bool) -> None:
+            raise asyncio.CancelledError
+
+    async with serve(channel(Cancelled()), EchoAgent()) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, answer.json()) == (503, {"status": "failed"})
 
 
 async def test_a_late_assistant_is_504_and_its_turn_is_still_finished(serve: Serve) -> None:
@@ -392,6 +503,8 @@ async def test_a_domain_can_ask_for_consent_first_and_need_not_know_the_slots(se
         ("emotionlayer_rasa.VoiceInput:\n  token: ''\n", "'token'"),
         ("emotionlayer_rasa.VoiceInput:\n  response_timeout_s: 0\n", "'response_timeout_s'"),
         ("emotionlayer_rasa.VoiceInput:\n  limits:\n    max_second: 3\n", "'limits.max_second'"),
+        ("emotionlayer_rasa.VoiceInput:\n  limits:\n    max_characters: 0\n", "'limits.max_characters'"),
+        ("emotionlayer_rasa.VoiceInput:\n  own_url: http://rasa:5005/\n", "'own_url'"),
         ("emotionlayer_rasa.VoiceInput: on\n", "expected keys and values"),
     ],
 )
