@@ -285,6 +285,12 @@ def test_a_model_may_reword_what_keeps_every_fact(model: Model) -> None:
     assert "".join(ElementTree.fromstring(said["custom"]["ssml"]).itertext()) == model.reply
 
 
+def test_what_a_model_puts_around_its_rewording_is_not_said(model: Model) -> None:
+    wording = "I am sorry about this. The branch is open from 9, and it closes at 17:30."
+    model.reply = f'<think>An apology first.</think>Here is another version:\n"{wording}"'
+    assert answer("utter_hours", caller(), llm=client(model))["text"] == wording
+
+
 @pytest.mark.parametrize(
     "reply",
     [

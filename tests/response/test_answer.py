@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning
+from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning, read_wording
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 REPLY = "I'm sorry. Order 1042 is on its way."
@@ -94,3 +94,59 @@ def test_nothing_has_begun_where_the_json_is_not_strict(text: str) -> None:
 def test_a_strategy_counts_once_it_is_complete() -> None:
     assert read_beginning('{"reply": "Hello.", "strategy": "direct') == Answer("Hello.")
     assert read_beginning('{"reply": "Hello.", "strategy": "direct"') == Answer("Hello.", "direct")
+
+
+# A draft in other words.
+
+DRAFT = "Your order 1042 is on its way."
+WORDS = "I'm sorry. Order 1042 is on its way."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WORDS,
+        f"  {WORDS}\n",
+        f'"{WORDS}"',
+        f"'{WORDS}'",
+        f"‘{WORDS}’",
+        f"„{WORDS}“",
+        f"« {WORDS} »",
+        f"```\n{WORDS}\n```",
+        f"**{WORDS}**",
+        f"Sure! Here is another version:\n\n{WORDS}",
+        f'Sure!\n\nHere is another version: "{WORDS}"',
+        f'"{WORDS}"\n\nI kept the tone warm.',
+        f"**Reworded message:** {WORDS}",
+        f"Ecco il messaggio riformulato:\n“{WORDS}”",
+    ],
+)
+def test_a_wording_is_read_without_what_stands_around_it(text: str) -> None:
+    assert read_wording(text, DRAFT) == WORDS
+
+
+@pytest.mark.parametrize(
+    ("text", "draft"),
+    [
+        ('"Express" and "next day" are both free."', DRAFT),
+        ('"Express" is free, not "next day"', DRAFT),
+        ("Your order: On its way.", DRAFT),
+        ("Opening hours: Monday to Friday.", "The hours: Monday to Friday."),
+        ("It comes at 10:30. It is on its way.", DRAFT),
+        ("'Tis on its way, the customers' order.", DRAFT),
+        ("I am sorry: it is on its way.", DRAFT),
+        ("Here it is:", DRAFT),
+        ("", DRAFT),
+    ],
+)
+def test_what_belongs_to_a_wording_is_left_in_it(text: str, draft: str) -> None:
+    assert read_wording(text, draft) == text
+
+
+@pytest.mark.parametrize("text", [WORDS, f'"{WORDS}"', f"Here it is:\n“{WORDS}”", f"Reworded: {WORDS}"])
+def test_a_wording_grows_as_it_is_written(text: str) -> None:
+    grown = [read_wording(text[:end], DRAFT, whole=False) for end in range(len(text) + 1)]
+    begun = [words for words in grown if WORDS.startswith(words)]
+    assert set(grown) - set(begun) <= {text[:end] for end in range(text.index(WORDS[0]) + 1)}
+    assert len(begun) >= len(WORDS)
+    assert grown[-1] == WORDS
