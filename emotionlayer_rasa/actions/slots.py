@@ -24,8 +24,8 @@ def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[Eve
 
     Where nothing is known of the last turn, ``emotion`` and ``affective_state`` are ``unknown``,
     ``response_strategy`` is ``direct_efficiency``, and ``valence``, ``arousal`` and ``dominance`` (0..1) are None;
-    ``emotion_priority`` (0..100) stays that of the last turn of which something is known. These three are those of
-    the last turn, not smoothed.
+    ``emotion_priority`` (0..100) stays that of the last turn of which something is known. The three axes are those
+    of the last turn, not smoothed.
     """
     current = memory.current
     axes = {axis: getattr(current, axis) for axis in ("valence", "arousal", "dominance")}
@@ -57,7 +57,9 @@ def forgotten_slots(slots: Mapping[str, Any]) -> list[EventType]:
 
 def _unfilled(tracker: Tracker) -> Mapping[str, Any]:
     """The slots, without ``emotion`` where the turn has its entity: that says what this slot may hold."""
-    turn = next((event for event in reversed(tracker.events) if event.get("event") == "user"), {})
+    turn: Mapping[str, Any] = next(
+        (event for event in reversed(tracker.events) if event.get("event") == "user"), {}
+    )
     filled = emotion_entity(turn) is not None
     return {name: value for name, value in tracker.slots.items() if not (filled and name == ENTITY)}
 

@@ -14,6 +14,8 @@ from small_bot import Bot, Talk, spoken, train_bot, write_bot
 from emotionlayer_rasa.cli.servers import Servers, free_port
 from emotionlayer_rasa.conversation import Conversation
 
+pytestmark = [pytest.mark.server, pytest.mark.train]
+
 ANGRY = spoken("anger", 0.5)
 LISTEN = "action_listen"
 CONFIG = """
