@@ -105,6 +105,17 @@ def test_without_consent_nothing_fires(assistant: Assistant) -> None:
     assert assistant.slots("refuses")["emotion_priority"] == 0.0
 
 
+def test_a_restart_takes_no_withdrawn_consent_back(assistant: Assistant) -> None:
+    line = "i hate you all, this is terrible"
+    for said in ("/stop_emotion_analysis", line, "/restart", line, line):
+        assistant.rest(said, "restarts")
+    assert assistant.slots("restarts")["emotion_consent"] is False
+    assert [turn["parse_data"]["entities"][-1]["state"] for turn in assistant.turns("restarts")] == [UNKNOWN] * 2
+    for said in ("/start_emotion_analysis", line):
+        assistant.rest(said, "restarts")
+    assert assistant.turns("restarts")[-1]["parse_data"]["entities"][-1]["state"] == "anger"
+
+
 def test_decisions_of_a_running_server(assistant: Assistant) -> None:
     assistant.say(DANGER, "audit")
     url = str(assistant.http.base_url)
