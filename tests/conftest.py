@@ -33,7 +33,7 @@ MODEL_INPUTS = [
     "emotionlayer_rasa/__init__.py",
     "emotionlayer_rasa/nlu/*.py",
     "emotionlayer_rasa/policies/*.py",
-    "emotionlayer_rasa/consent.py",
+    "emotionlayer_rasa/conversation.py",
     "emotionlayer_rasa/languages/en/spacy/**/*",
 ]
 
@@ -215,7 +215,10 @@ def assistant(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Ite
     endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
     endpoints["llm"]["breaker_failures"] = 1000  # most tests have no model, and one has
     credentials = yaml.safe_load((ROOT / "credentials.yml").read_text(encoding="utf-8"))
-    credentials["emotionlayer_rasa.VoiceInput"]["twilio"] = {"public_url": "https://bot.test"}
+    credentials["emotionlayer_rasa.VoiceInput"]["twilio"] = {
+        "public_url": "https://bot.test",
+        "resume_by_caller_id": True,
+    }
     environment = {"OPENAI_API_KEY": "none", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN}
     with serving(folder, endpoints, credentials, **environment) as http:
         yield Assistant(http, llm_port, folder / "logs")
