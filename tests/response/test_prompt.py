@@ -211,3 +211,18 @@ def test_a_template_that_cannot_be_used_stops_the_start(own_folder: Path, name: 
     (own_folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=rf"{name}, line 1, cannot be used"):
         ReplyComposer()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key"),
+    [
+        ("rephrase_examples.yml", "[{caller: {response_strategy: direct_efficiency}, draft: Hi.}]", "0.reply"),
+        ("corrections.yml", "promise: [No promises.]", "promise"),
+    ],
+)
+def test_a_wrong_example_or_correction_stops_the_start_and_names_its_key(
+    own_folder: Path, name: str, text: str, key: str
+) -> None:
+    (own_folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=rf"languages/en/prompts/{name}: '{key}'"):
+        ReplyComposer()

@@ -81,6 +81,8 @@ def test_settings_follow_the_strategy() -> None:
         ("Wirklich?! Ja… Gut.", ["Wirklich?!", "Ja…", "Gut."]),
         ("Dr. Rossi comes at 6 p.m. today.", ["Dr. Rossi comes at 6 p.m. today."]),
         ("It costs 4.50 euros.", ["It costs 4.50 euros."]),
+        ("I told you so. It is in room 8. Which one?", ["I told you so.", "It is in room 8.", "Which one?"]),
+        ("La aspetta il Sig. Rossi.", ["La aspetta il Sig. Rossi."]),
     ],
 )
 def test_a_pause_parts_sentences_where_empathy_needs_it(text: str, sentences: list[str]) -> None:
