@@ -101,7 +101,7 @@ def read_wording(text: str, draft: str, whole: bool = True) -> str:
         'You are most welcome.'
     """
     text = text.strip()
-    if ":" not in draft:
+    if not re.search(r":(?!\d)", draft):  # a time of day is no colon
         if introduction := _INTRODUCTION.match(text):
             text = text[introduction.end() :]
         elif (

@@ -125,6 +125,10 @@ def test_a_wording_is_read_without_what_stands_around_it(text: str) -> None:
     assert read_wording(text, DRAFT) == WORDS
 
 
+def test_a_time_of_day_is_no_colon() -> None:
+    assert read_wording('Here it is: "We open at 9:30."', "We open at 9:30.") == "We open at 9:30."
+
+
 @pytest.mark.parametrize(
     ("text", "draft"),
     [
