@@ -27,8 +27,9 @@ from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply
-from emotionlayer_rasa.actions.conversation import default_language, read_conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect import fuse
+from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.endpoints import ENDPOINTS_VARIABLE
 from emotionlayer_rasa.evaluation.scenarios import guess_language, read_scenarios
@@ -157,7 +158,7 @@ async def answer_all(
     """Every caller's reply, the milliseconds of the action without a language model, and CPU seconds with it."""
     replies, own_ms, cpu_s = [], [], []
     for tracker in callers:
-        conversation = read_conversation(tracker)
+        conversation = ActionConversation(tracker)
         began = time.process_time()
         replies.append(
             await composer.reply(
@@ -178,7 +179,7 @@ async def answer_all(
 
 def passes(reply: Reply, tracker: Tracker) -> bool:
     """Whether a reply passes the check with nothing but the slots behind it."""
-    conversation = read_conversation(tracker)
+    conversation = ActionConversation(tracker)
     caller = conversation.utterance.transcript.text
     return not check_reply(
         reply.text, reply.strategy, conversation.language, facts=conversation.slots, caller=caller

@@ -35,7 +35,7 @@ from emotionlayer_rasa.affect.escalation import Decision, History
 from emotionlayer_rasa.affect.memory import LONGEST_MEMORY, AffectiveMemory, EmotionalProfile, Turn, remember
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import supported_language
-from emotionlayer_rasa.taxonomy import EMOTIONS, STRATEGIES, UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, STRATEGIES, UNKNOWN
 from emotionlayer_rasa.utterance import Utterance, emotion_entity
 
 Event = Mapping[str, Any]
@@ -48,7 +48,8 @@ PROFILE = "emotional_profile"
 STRATEGY = "response_strategy"
 SLOTS = (
     *("emotion", "affective_state", STRATEGY, "emotion_trend", "negative_streak", "emotion_priority"),
-    *("valence", "arousal", "dominance", CONSENT, MEMORY_CONSENT, ESCALATED, PROFILE),
+    *DIMENSIONS,
+    *(CONSENT, MEMORY_CONSENT, ESCALATED, PROFILE),
 )
 """The slots of ``domain.yml`` that are ours."""
 
@@ -67,11 +68,17 @@ class Conversation:
     Args:
         events: tracker events, oldest first; what is no mapping is left out.
         slots: all slots as they are now.
+        sender: Rasa's id of the conversation.
+        intent: of the caller's last turn; empty when there is none.
     """
 
-    def __init__(self, events: Iterable[Any], slots: Mapping[str, Any]) -> None:
+    def __init__(
+        self, events: Iterable[Any], slots: Mapping[str, Any], sender: str = "", intent: str = ""
+    ) -> None:
         self.events = tuple(event for event in events if isinstance(event, Mapping))
         self.slots = slots
+        self.sender = sender
+        self.intent = intent
 
     @classmethod
     def from_rasa(cls, tracker: Any) -> Conversation:

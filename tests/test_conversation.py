@@ -31,7 +31,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa import conversation as conversation_module
 from emotionlayer_rasa.actions import ActionSessionStart
-from emotionlayer_rasa.actions.conversation import read_conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.strategies import STATE_STRATEGY
 from emotionlayer_rasa.channels.assistant import may_analyse_now, state_of
 from emotionlayer_rasa.conversation import SLOTS, Conversation, carried_over
@@ -292,7 +292,7 @@ class Talk:
         tracker = asyncio.run(self.tracker_store.get_or_create_tracker("caller"))
         channel = asyncio.run(may_analyse_now(self, "caller"))
         state = asyncio.run(state_of(self, "caller"))
-        action = read_conversation(Tracker.from_dict(tracker.current_state(EventVerbosity.ALL)))
+        action = ActionConversation(Tracker.from_dict(tracker.current_state(EventVerbosity.ALL)))
         assert {channel, state["analysed"], action.may_analyse} == {Conversation.from_rasa(tracker).may_analyse}
         return channel
 

@@ -10,7 +10,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
-from emotionlayer_rasa.actions.conversation import Conversation, read_conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.response import Reply, ReplySettings, draft_reply, speech_payload
@@ -53,7 +53,7 @@ class SpeakingAction(Action, ABC):
         return action
 
     @abstractmethod
-    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Do what the action is for."""
 
     async def run(
@@ -61,7 +61,7 @@ class SpeakingAction(Action, ABC):
     ) -> list[EventType]:
         """Call :meth:`answer`; if that fails, apologise and return :meth:`events_after_failure`."""
         try:
-            return await self.answer(dispatcher, read_conversation(tracker, self.application_profile))
+            return await self.answer(dispatcher, ActionConversation(tracker, self.application_profile))
         except Exception as error:
             # Neither the message nor the traceback: both may hold the caller's words.
             logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
@@ -76,7 +76,7 @@ class SpeakingAction(Action, ABC):
         return []
 
 
-def say(dispatcher: CollectingDispatcher, conversation: Conversation, reply: Reply) -> None:
+def say(dispatcher: CollectingDispatcher, conversation: ActionConversation, reply: Reply) -> None:
     """Send a reply, over the channels that carry them with its speech settings.
 
     Rasa's own output channels deliver the payload as a second message, right behind the text; ``VoiceInput``
@@ -87,7 +87,7 @@ def say(dispatcher: CollectingDispatcher, conversation: Conversation, reply: Rep
 
 
 def say_template(
-    dispatcher: CollectingDispatcher, conversation: Conversation, *situations: str, **facts: str
+    dispatcher: CollectingDispatcher, conversation: ActionConversation, *situations: str, **facts: str
 ) -> None:
     """Say situations of ``replies.yml`` or the profile, one after the other in one message, to the letter.
 

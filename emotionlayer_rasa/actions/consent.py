@@ -8,7 +8,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
-from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.actions.slots import emotion_slots, forgotten_slots, profile_slots
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.conversation import CONSENT, MEMORY_CONSENT
@@ -30,7 +30,7 @@ class ActionSetEmotionConsent(SpeakingAction):
         """Name in ``domain.yml``."""
         return "action_set_emotion_consent"
 
-    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Confirm in words that are never left to a language model."""
         consent = CONSENTS.get(conversation.intent)
         if consent is None:
@@ -48,7 +48,7 @@ class ActionSetEmotionMemory(SpeakingAction):
         """Name in ``domain.yml``."""
         return "action_set_emotion_memory"
 
-    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Confirm in words that are never left to a language model."""
         consent = MEMORY_CONSENTS.get(conversation.intent)
         if consent is None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import httpx
 
-from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.early_speech import early_speech_url
 from emotionlayer_rasa.response import Reply, SayEarly
 
@@ -17,7 +17,7 @@ PATIENCE_S = 1.0
 """Seconds for each step of the request; the language model writes on meanwhile."""
 
 
-def early_speech(conversation: Conversation) -> SayEarly | None:
+def early_speech(conversation: ActionConversation) -> SayEarly | None:
     """How the first sentence of the reply to the last turn is said; None unless that is of a call that speaks.
 
     The address comes with the turn, signed by the voice channel. The action server must reach the Rasa server

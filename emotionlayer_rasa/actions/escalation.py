@@ -8,9 +8,8 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
-from emotionlayer_rasa.actions.conversation import Conversation
-from emotionlayer_rasa.actions.handoff import Handoff
-from emotionlayer_rasa.actions.summary import summarise
+from emotionlayer_rasa.actions.conversation import ActionConversation
+from emotionlayer_rasa.handoff import Handoff, summarise
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class ActionEscalateToHuman(SpeakingAction):
         """Name in ``domain.yml``."""
         return "action_escalate_to_human"
 
-    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Hand over and tell the caller, without promising when somebody takes over."""
         opening = () if _asked(conversation) else ("handoff_unasked",)
         say_template(dispatcher, conversation, *opening, await self._hand_over(conversation))
@@ -47,7 +46,7 @@ class ActionEscalateToHuman(SpeakingAction):
         """A caller who is to get a person is marked for one, whatever fails."""
         return [SlotSet("escalated", True)]
 
-    async def _hand_over(self, conversation: Conversation) -> str:
+    async def _hand_over(self, conversation: ActionConversation) -> str:
         """Post the summary; gives the situation of ``replies.yml`` that this leads to."""
         if self._handoff is None:
             logger.info("handoff.not_configured: nobody is told, for endpoints.yml has no section handoff.")
@@ -67,12 +66,12 @@ class ActionEscalateToHuman(SpeakingAction):
         return f"handoff_{state}"
 
 
-def _asked(conversation: Conversation) -> bool:
+def _asked(conversation: ActionConversation) -> bool:
     """Whether the last turn asks for a person, or says yes to the offer of one."""
     return conversation.intent == "ask_human" or (conversation.intent == "affirm" and _offered(conversation))
 
 
-def _offered(conversation: Conversation) -> bool:
+def _offered(conversation: ActionConversation) -> bool:
     """Whether a person was offered between the last turn and the one before."""
     turns = 0
     for event in reversed(conversation.events):

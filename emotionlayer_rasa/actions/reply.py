@@ -6,7 +6,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say
-from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.actions.early_speech import early_speech
 from emotionlayer_rasa.response import LLMClient, ReplyComposer, read_llm_settings
 
@@ -28,7 +28,7 @@ class ActionEmpatheticReply(SpeakingAction):
         """Name in ``domain.yml``."""
         return "action_empathetic_reply"
 
-    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Say the reply, in a live call its first sentence as soon as that is written.
 
         The strategy of the reply is noted in the slot ``response_strategy``.

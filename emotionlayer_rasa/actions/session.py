@@ -10,7 +10,7 @@ from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
-from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.memory import EmotionalProfile
 from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
 
@@ -37,7 +37,7 @@ class ActionSessionStart(SpeakingAction):
         carried = [SlotSet(name, value) for name, value in slots.items()]
         return [SessionStarted(), *carried, ActionExecuted("action_listen")]
 
-    async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
+    async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Say the disclosure, unless the analysis is off, and the greeting."""
         say_template(dispatcher, conversation, *(["disclosure"] if conversation.consent else []), "greet")
         return []

@@ -10,10 +10,11 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.forms import ValidationAction
 
-from emotionlayer_rasa.actions.conversation import Conversation, read_conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.memory import AffectiveMemory, update_profile
 from emotionlayer_rasa.affect.priority import priority
 from emotionlayer_rasa.conversation import MEMORY_CONSENT, PROFILE, memory_days
+from emotionlayer_rasa.taxonomy import DIMENSIONS
 from emotionlayer_rasa.utterance import ENTITY, emotion_entity
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[Eve
     of the last turn, not smoothed.
     """
     current = memory.current
-    axes = {axis: getattr(current, axis) for axis in ("valence", "arousal", "dominance")}
+    axes = {axis: getattr(current, axis) for axis in DIMENSIONS}
     values: dict[str, Any] = {
         "emotion": memory.emotion,
         "affective_state": current.state,
@@ -41,7 +42,7 @@ def emotion_slots(memory: AffectiveMemory, slots: Mapping[str, Any]) -> list[Eve
     return [SlotSet(name, value) for name, value in values.items() if name in slots]
 
 
-def profile_slots(conversation: Conversation) -> list[EventType]:
+def profile_slots(conversation: ActionConversation) -> list[EventType]:
     """Set the slot of the emotional profile to what is known now; the caller has agreed to it."""
     profile = update_profile(conversation.turns, conversation.profile)
     if profile is None or PROFILE not in conversation.slots:
@@ -86,7 +87,7 @@ class ValidateEmotionSlots(ValidationAction):
             logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
             events = []
         try:
-            conversation = read_conversation(tracker)
+            conversation = ActionConversation(tracker)
             events += emotion_slots(conversation.memory, _unfilled(tracker))
             events += profile_slots(conversation) if conversation.memory_consent else []
         except Exception as error:

@@ -15,7 +15,7 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any, Mapping, Sequence
 
-from emotionlayer_rasa.taxonomy import STRATEGIES, UNKNOWN
+from emotionlayer_rasa.taxonomy import DIMENSIONS, STRATEGIES, UNKNOWN
 from emotionlayer_rasa.utterance import AffectiveState, Utterance
 
 NEGATIVE_STATES = frozenset({"anger", "frustration", "sarcasm", "urgency", "insecurity"})
@@ -64,7 +64,6 @@ BORDERLINE = 0.6
 LONGEST_MEMORY = 100
 """Turns of a session that are remembered, the latest ones."""
 
-_AXES = ("valence", "arousal", "dominance")
 _MIDDLE = 0.5
 _UNKNOWN = AffectiveState()
 
@@ -112,7 +111,7 @@ class EmotionalProfile:
         return {
             "updated": self.updated,
             "turns": self.turns,
-            **{axis: round(getattr(self, axis), 4) for axis in _AXES},
+            **{axis: round(getattr(self, axis), 4) for axis in DIMENSIONS},
             "strategies": {name: list(counts) for name, counts in self.strategies.items()},
         }
 
@@ -123,7 +122,7 @@ class EmotionalProfile:
             profile = cls(
                 updated=str(record["updated"]),
                 turns=int(record["turns"]),
-                **{axis: float(record[axis]) for axis in _AXES},
+                **{axis: float(record[axis]) for axis in DIMENSIONS},
                 strategies={
                     name: (int(helped), int(tried))
                     for name, (helped, tried) in record["strategies"].items()
@@ -209,7 +208,7 @@ class AffectiveMemory:
             "state": self.current.state,
             "strategy": self.current.strategy,
             "emotion": self.emotion,
-            **{axis: _rounded(getattr(self, axis)) for axis in _AXES},
+            **{axis: _rounded(getattr(self, axis)) for axis in DIMENSIONS},
             "trend": self.trend,
             "negative_streak": self.negative_streak,
             "peak": {name: _rounded(value) for name, value in asdict(self.peak).items()} if self.peak else None,
@@ -247,7 +246,7 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
     return AffectiveMemory(
         current=_with_feedback(states[-1], answer, tried, profile),
         emotion=turns[-1].label,
-        **{axis: _smoothed([getattr(state, axis) for state in states]) for axis in _AXES},
+        **{axis: _smoothed([getattr(state, axis) for state in states]) for axis in DIMENSIONS},
         trend=_trend([_wellbeing(states[place]) for place in known[-TREND_TURNS:]]),
         negative_streak=len(streak),
         peak=_peak(turns, states),
@@ -271,7 +270,7 @@ def update_profile(turns: Sequence[Turn], profile: EmotionalProfile | None = Non
         return profile
     before = profile.turns if profile else 0
     means = {}
-    for axis in _AXES:
+    for axis in DIMENSIONS:
         here = fmean(_or_middle(getattr(state, axis)) for state in known)
         means[axis] = (here * len(known) + (getattr(profile, axis) * before if profile else 0)) / (
             len(known) + before

@@ -224,7 +224,7 @@ def test_a_memory_that_fails_leaves_the_other_slots(
     def explode(*_: Any) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("emotionlayer_rasa.actions.slots.read_conversation", explode)
+    monkeypatch.setattr("emotionlayer_rasa.actions.slots.ActionConversation", explode)
     assert slots_of(run(executor, "action_validate_slot_mappings", [user(SECRET, ANGRY)])) == SILENT
     assert "RuntimeError" in caplog.text
     assert SECRET not in caplog.text
@@ -402,7 +402,7 @@ def test_a_failing_action_still_answers_and_leaks_nothing(
     def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("emotionlayer_rasa.actions.base.read_conversation", explode)
+    monkeypatch.setattr("emotionlayer_rasa.actions.base.ActionConversation", explode)
     result = run(executor, action, [user(SECRET, ANGRY)])
     assert [event["event"] for event in result["events"]] == left
     assert "technical problem" in result["responses"][0]["text"] or "went wrong" in result["responses"][0]["text"]

@@ -31,7 +31,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa import VoiceInput
 from emotionlayer_rasa.actions.base import CHAT_CHANNELS, PAYLOAD_CHANNELS, say
-from emotionlayer_rasa.actions.conversation import read_conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.channels.assistant import VoiceOutput
 from emotionlayer_rasa.response import Reply, speech_payload
 
@@ -50,7 +50,7 @@ def message(*events: dict[str, Any]) -> dict[str, Any]:
     """What Rasa hands to its output channel when the action answers after these events."""
     tracker = Tracker.from_dict({"sender_id": "caller", "slots": {}, "events": list(events), "latest_message": {}})
     dispatcher = CollectingDispatcher()
-    say(dispatcher, read_conversation(tracker), REPLY)
+    say(dispatcher, ActionConversation(tracker), REPLY)
     (said,) = dispatcher.messages
     return {key: said[key] for key in ("text", "custom") if said.get(key)}
 

@@ -19,11 +19,11 @@ from rasa_sdk.executor import ActionExecutor
 from webhook import SECRET, Webhook, wait_until
 
 from emotionlayer_rasa.actions import ActionEscalateToHuman
-from emotionlayer_rasa.actions import handoff as module
-from emotionlayer_rasa.actions.conversation import read_conversation
-from emotionlayer_rasa.actions.summary import handover_id, reasons, summarise
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.priority import priority
 from emotionlayer_rasa.cli.servers import free_port
+from emotionlayer_rasa.handoff import delivery as module
+from emotionlayer_rasa.handoff.summary import handover_id, reasons, summarise
 from emotionlayer_rasa.response import languages
 from emotionlayer_rasa.response.templates import replies
 from emotionlayer_rasa.utterance import (
@@ -85,14 +85,14 @@ def tracker(events: list[dict[str, Any]], intent: str = "ask_human", **slots: An
 
 def summary(events: list[dict[str, Any]], intent: str = "ask_human", **settings: Any) -> dict[str, Any]:
     slots = settings.pop("filled", {})
-    conversation = read_conversation(Tracker.from_dict(tracker(events, intent, **slots)))
+    conversation = ActionConversation(Tracker.from_dict(tracker(events, intent, **slots)))
     made = summarise(conversation, **settings)
     assert json.loads(json.dumps(made)) == made
     return made
 
 
 def conversation_id(events: list[dict[str, Any]], sender: str = "caller-7") -> str:
-    return handover_id(read_conversation(Tracker.from_dict({**tracker(events), "sender_id": sender})))
+    return handover_id(ActionConversation(Tracker.from_dict({**tracker(events), "sender_id": sender})))
 
 
 # What the caller hears
@@ -320,7 +320,7 @@ def test_the_summary_tells_words_and_emotions_of_the_session() -> None:
     assert last == {"confidence": 0.8, "valence": 0.1, "arousal": 0.85, "dominance": 0.6}
     assert (made["emotion"]["state"], made["emotion"]["trend"]) == ("urgency", "falling")
     assert (made["emotion"]["negative_streak"], made["emotion"]["peak"]["state"]) == (2, "urgency")
-    memory = read_conversation(Tracker.from_dict(tracker(events))).memory
+    memory = ActionConversation(Tracker.from_dict(tracker(events))).memory
     assert made["priority"] == priority(memory) > 50
     assert made["reasons"][:4] == ["caller:asked", "cue:danger=0.80", "cue:urgency=0.60", "state:urgency=0.80"]
     assert {"streak:2", "trend:falling"} <= set(made["reasons"])
@@ -354,7 +354,7 @@ def test_strategies_that_did_not_help_are_reasons() -> None:
     events = [begin()]
     for _ in range(3):
         events += [user("no", ANGRY), slot("response_strategy", "active_deescalation")]
-    memory = read_conversation(Tracker.from_dict(tracker(events))).memory
+    memory = ActionConversation(Tracker.from_dict(tracker(events))).memory
     found = reasons(memory, "complaint")
     assert found == ["state:anger=0.80", "streak:3", "not_helped:active_deescalation"]
 

@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping
 import pytest
 from rasa_sdk import Tracker
 
-from emotionlayer_rasa.actions.conversation import read_conversation
+from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.actions.early_speech import early_speech
 from emotionlayer_rasa.cli.servers import free_port
 from emotionlayer_rasa.early_speech import SECRET_VARIABLE, early_speech_metadata
@@ -76,7 +76,7 @@ def tracker(*metadata: Mapping[str, Any]) -> Tracker:
 
 
 def say(metadata: Mapping[str, Any]) -> bool:
-    speak = early_speech(read_conversation(tracker(metadata)))
+    speak = early_speech(ActionConversation(tracker(metadata)))
     assert speak
     return asyncio.run(speak(BEGINNING))
 
@@ -101,7 +101,7 @@ def test_an_address_that_a_client_of_another_channel_writes_gets_nothing() -> No
         url = f"{call.url}/webhooks/voice/calls/{'t' * 43}/say"
         genuine = early_speech_metadata("http://localhost:5005", "t" * 43)["early_speech"]
         for entry in ({"url": url}, {"url": url, "signature": "0" * 64}, {**genuine, "url": url}):
-            assert early_speech(read_conversation(tracker({"early_speech": entry}))) is None
+            assert early_speech(ActionConversation(tracker({"early_speech": entry}))) is None
         assert call.got == []
 
 
@@ -112,6 +112,6 @@ def test_where_nobody_listens_nothing_is_said(caplog: pytest.LogCaptureFixture) 
 
 def test_only_the_last_turn_of_a_live_call_is_spoken_early() -> None:
     live = early_speech_metadata("http://localhost:5005", "t" * 43)
-    assert early_speech(read_conversation(tracker({}, live)))
+    assert early_speech(ActionConversation(tracker({}, live)))
     for turns in ([], [{}], [live, {}], [live, {"is_external": True}], [{"early_speech": {"url": "http://a/b"}}]):
-        assert early_speech(read_conversation(tracker(*turns))) is None
+        assert early_speech(ActionConversation(tracker(*turns))) is None

@@ -24,9 +24,9 @@ from typing import Any, Iterator, Literal, Mapping
 import httpx
 from pydantic import Field
 
-from emotionlayer_rasa.actions.outbox import Entry, Outbox, State
 from emotionlayer_rasa.endpoints import read_section, retry_after_s
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.handoff.outbox import Entry, Outbox, State
 from emotionlayer_rasa.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotionlayer_rasa.actions.redaction import redact
+from emotionlayer_rasa.handoff.redaction import redact
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from typing import Any, Callable, Iterator
 import pytest
 from webhook import SECRET, Webhook, wait_until
 
-from emotionlayer_rasa.actions import handoff as module
-from emotionlayer_rasa.actions.handoff import Handoff, HandoffSettings, signature
-from emotionlayer_rasa.actions.outbox import REMEMBERED_S, Entry, Outbox
 from emotionlayer_rasa.cli.servers import free_port
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.handoff import delivery as module
+from emotionlayer_rasa.handoff.delivery import Handoff, HandoffSettings, signature
+from emotionlayer_rasa.handoff.outbox import REMEMBERED_S, Entry, Outbox
 
 SUMMARY = {"id": "first", "turns": [{"role": "caller", "text": "my cat is called Zerbino, perché no"}]}
 
@@ -273,7 +273,7 @@ def test_no_log_holds_what_was_said(start: Start, caplog: pytest.LogCaptureFixtu
 
 SCRIPT = """
 import asyncio, sys
-from emotionlayer_rasa.actions import handoff
+from emotionlayer_rasa.handoff import delivery as handoff
 handoff.FIRST_PAUSE_S = 0.05
 url, outbox, *ids = sys.argv[1:]
 delivery = handoff.Handoff(handoff.HandoffSettings(url=url, outbox=outbox))

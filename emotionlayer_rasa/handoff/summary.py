@@ -29,10 +29,10 @@ import uuid
 from datetime import datetime, timezone
 from typing import Any, Collection, Iterable, Mapping
 
-from emotionlayer_rasa.actions.conversation import Conversation
-from emotionlayer_rasa.actions.redaction import redact
 from emotionlayer_rasa.affect.memory import AffectiveMemory, Turn
 from emotionlayer_rasa.affect.priority import priority
+from emotionlayer_rasa.conversation import Conversation
+from emotionlayer_rasa.handoff.redaction import redact
 from emotionlayer_rasa.taxonomy import DIMENSIONS, UNKNOWN
 
 VERSION = 1
