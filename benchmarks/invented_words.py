@@ -19,7 +19,7 @@ import subprocess
 import zlib
 from collections import defaultdict
 from pathlib import Path
-from typing import Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 from unittest.mock import patch
 
 import click
@@ -30,6 +30,7 @@ from emotionlayer_rasa.evaluation.degrade import add_noise, reverberate, telepho
 from emotionlayer_rasa.evaluation.manifest import Clip, read_manifest
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
 from emotionlayer_rasa.transcription import TranscriptionSettings, create_transcriber, whisper
+from emotionlayer_rasa.transcription.invented_words import without_invented_words
 
 ENGLISH = """I want to complain. The product arrived broken and nobody answers my emails.
 Where is my order? The order number is one zero four two.
@@ -187,9 +188,15 @@ def main(manifests: tuple[Path, ...], half: int, count: int, show: bool) -> None
     for number in range(count):
         kind, said, samples = sounds.english() if number % 2 else sounds.other()
         waveform = sounds.sent(samples)
-        checked = transcriber.transcribe(waveform).text
-        with patch.object(whisper, "without_invented_words", lambda segments, _: list(segments)):
-            unchecked = transcriber.transcribe(waveform).text
+        decoded: list[Any] = []
+
+        def check(segments: Iterable[Any], speech_s: float, decoded: list[Any] = decoded) -> list[Any]:
+            decoded += segments
+            return without_invented_words(decoded, speech_s)
+
+        with patch.object(whisper, "without_invented_words", check):
+            checked = transcriber.transcribe(waveform).text
+        unchecked = "".join(segment.text for segment in decoded).strip()
         if not said:
             leaks[kind].append((bool(checked), bool(unchecked)))
         elif wrong_words(said, unchecked) < 0.5:

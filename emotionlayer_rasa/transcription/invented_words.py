@@ -17,11 +17,11 @@ _WORDS_A_SECOND = 6.5
 """Of speech: the fastest speakers reach six."""
 _COMPRESSION = 3.0
 """Bytes of the text over those of it compressed: a sentence said five times stays below, a loop does not."""
-_LOG_PROBABILITY = (-0.7, -0.4)
-"""Of a token, on average, at the least: of a long text, and what a text of one word may have less; a share of that
-for each longer one. The first word, and where it begins and ends, are the hardest to guess."""
-_WORD_LOG_PROBABILITY = (-0.9, -0.5)
-"""The same, of a word."""
+_LOG_PROBABILITY = (-0.75, -0.4)
+"""Of a token, on average, at the least: of a long text, and what a text of one word may have less; two words may
+have a quarter of that less, three a ninth. The first word is the hardest to guess."""
+_WORD_LOG_PROBABILITY = (-0.85, -1.2)
+"""The same, of a word. A "no" by itself may be one word in eight to Whisper, and is an answer all the same."""
 _SURELY_NO_SPEECH = 0.8
 """Whisper's own probability that there is none."""
 
@@ -53,4 +53,4 @@ def _was_said(window: Sequence[Any], speech_s: float) -> bool:
 
 
 def _likely(log_probability: float, limits: tuple[float, float], count: int) -> bool:
-    return log_probability >= limits[0] + limits[1] / count
+    return log_probability >= limits[0] + limits[1] / count**2

@@ -150,7 +150,8 @@ def test_each_measure_tells(invented: Segment) -> None:
 def test_one_word_may_be_less_certain_than_a_sentence() -> None:
     yes = segment("Yes.", 0.3, -1.0)
     assert without_invented_words([yes], 0.5) == [yes]
-    assert without_invented_words([segment("Yes, it is there by now", 0.3, -1.0)], 3.0) == []
+    assert without_invented_words([segment("Yes, it is there by now", 0.3, -0.7)], 3.0) == []
+    assert without_invented_words([segment("Yes, it is there by now", 0.8, -1.0)], 3.0) == []
 
 
 def test_each_window_of_a_long_recording_is_judged_by_itself() -> None:
