@@ -30,13 +30,13 @@ from emotionlayer_rasa.actions import ActionEmpatheticReply
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.conversation import default_language
-from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.endpoints import ENDPOINTS_VARIABLE
 from emotionlayer_rasa.evaluation.scenarios import guess_language, read_scenarios
 from emotionlayer_rasa.response import LLMClient, LLMSettings, Reply, ReplyComposer, check_reply
 from emotionlayer_rasa.response.llm_server import llm_server, warm_up
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
+from emotionlayer_rasa.words import create_text_reader
 
 SCENARIOS = Path(__file__).parent.parent / "tests" / "data"
 ORDERS = {

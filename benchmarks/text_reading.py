@@ -16,11 +16,11 @@ import click
 import yaml
 from threadpoolctl import threadpool_limits
 
-from emotionlayer_rasa.emotion.text import TextReader, create_text_reader
-from emotionlayer_rasa.emotion.text.reader import WEIGHTS_DIR, text_languages
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
-from emotionlayer_rasa.training.text.corpora import default_data, emo_bank, go_emotions
-from emotionlayer_rasa.training.text.figures import measure
+from emotionlayer_rasa.training.words.corpora import default_data, emo_bank, go_emotions
+from emotionlayer_rasa.training.words.figures import measure
+from emotionlayer_rasa.words import TextReader, create_text_reader
+from emotionlayer_rasa.words.reader import WEIGHTS_DIR, text_languages
 
 SENTENCES = Path(__file__).parent.parent / "tests" / "data" / "cue_sentences.yml"
 PRESENT = 0.5

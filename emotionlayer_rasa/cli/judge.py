@@ -279,9 +279,9 @@ class _Turn:
 def _turns(language: str | None) -> Callable[[Scenario], _Turn]:
     """A scenario as a turn of a call: voice and words fused, and the situation that is answered."""
     from emotionlayer_rasa.affect import fuse
-    from emotionlayer_rasa.emotion.text import create_text_reader
     from emotionlayer_rasa.evaluation.scenarios import guess_language
     from emotionlayer_rasa.utterance import Transcript, Utterance
+    from emotionlayer_rasa.words import create_text_reader
 
     def turn(scenario: Scenario) -> _Turn:
         spoken = language or guess_language(scenario.text)
@@ -313,11 +313,11 @@ def _situation(utterance: Utterance) -> str:
 async def _answer(
     scenario: Scenario, turn: _Turn, candidate: Candidate, composer: ReplyComposer, profile: str
 ) -> Answer:
-    from emotionlayer_rasa.emotion.text import create_text_reader
     from emotionlayer_rasa.evaluation.judge import Answer
     from emotionlayer_rasa.response import check_reply, draft_reply
     from emotionlayer_rasa.response.composer import CRISIS_PROFILES, in_danger
     from emotionlayer_rasa.response.prompt import CRISIS, crisis_lines
+    from emotionlayer_rasa.words import create_text_reader
 
     began = time.perf_counter()
     reply = await composer.reply(turn.utterance, turn.situation, turn.slots, language=turn.language)

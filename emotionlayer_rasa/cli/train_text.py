@@ -20,8 +20,8 @@ def train_text(data: Path | None, encoder: Path | None, out: Path | None) -> Non
     from emotionlayer_rasa.errors import MissingExtraError
 
     try:
-        from emotionlayer_rasa.training.text.train import TextTraining
-        from emotionlayer_rasa.training.text.train import train_text as run
+        from emotionlayer_rasa.training.words.train import TextTraining
+        from emotionlayer_rasa.training.words.train import train_text as run
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "transformers", "onnx"):
             raise

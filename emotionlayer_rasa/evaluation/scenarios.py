@@ -22,11 +22,11 @@ from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from emotionlayer_rasa.affect import fuse
-from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import fold
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, STATES, STRATEGIES, UNKNOWN, canonical_emotion
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading
+from emotionlayer_rasa.words import create_text_reader
 
 _STATE_ALIASES = {
     "neutral": "neutro neutra neutrale neutralita neutrality calma calmo calm",

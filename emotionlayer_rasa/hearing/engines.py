@@ -13,11 +13,11 @@ import structlog
 from emotionlayer_rasa.audio import Waveform
 from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
-from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
 from emotionlayer_rasa.utterance import EmotionReading, Prosody, TextReading, Transcript
+from emotionlayer_rasa.words import create_text_reader
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,6 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.conversation import Conversation, carried_over
-from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.nlu.buttons import intent_of, is_button, with_entity
 from emotionlayer_rasa.nlu.graph import check_pipeline, give_domain_and_stories
@@ -31,6 +30,7 @@ from emotionlayer_rasa.nlu.named_emotions import NamedEmotions, influencing_slot
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import ENTITY, METADATA_KEY, TextReading, Transcript, Utterance
+from emotionlayer_rasa.words import create_text_reader
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Mapping
 
-from emotionlayer_rasa.emotion.text import create_text_reader
+from emotionlayer_rasa.words import create_text_reader
 
 _EVERYWHERE = ("mocking", "angry", "gloomy", "slang")
 

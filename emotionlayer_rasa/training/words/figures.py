@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from emotionlayer_rasa.emotion.text.component import TextEmotion
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
-from emotionlayer_rasa.training.text.corpora import LabelledTexts, Split, emo_bank, go_emotions
+from emotionlayer_rasa.training.words.corpora import LabelledTexts, Split, emo_bank, go_emotions
+from emotionlayer_rasa.words.component import TextEmotion
 
 
 def measure(component: TextEmotion, data: Path, split: Split) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotionlayer_rasa.emotion.text.cues import CueLists, CueReader, load_cue_reader
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import normalise
 from emotionlayer_rasa.utterance import CUES
+from emotionlayer_rasa.words.cues import CueLists, CueReader, load_cue_reader
 
 SENTENCES = yaml.safe_load((Path(__file__).parents[1] / "data" / "cue_sentences.yml").read_text(encoding="utf-8"))
 PRESENT = 0.5

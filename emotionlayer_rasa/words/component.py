@@ -11,12 +11,12 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from emotionlayer_rasa.emotion.text.cues import CueReader, load_cue_reader
-from emotionlayer_rasa.emotion.text.encoder import EncoderModel
-from emotionlayer_rasa.emotion.text.ngrams import NgramModel
 from emotionlayer_rasa.errors import ModelUnavailableError
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.utterance import CUES, EmotionReading, TextReading
+from emotionlayer_rasa.words.cues import CueReader, load_cue_reader
+from emotionlayer_rasa.words.encoder import EncoderModel
+from emotionlayer_rasa.words.ngrams import NgramModel
 
 COMPONENT = "emotionlayer_text"
 EXTENSION = "text_reading"

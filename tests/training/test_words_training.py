@@ -8,13 +8,13 @@ import spacy
 import torch
 from transformers import BertConfig, BertModel
 
-from emotionlayer_rasa.emotion.text.component import COMPONENT
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.training.text.corpora import emo_bank, go_emotions
-from emotionlayer_rasa.training.text.encoder import TextEncoder, exported, predict
-from emotionlayer_rasa.training.text.figures import f1
-from emotionlayer_rasa.training.text.ngrams import fit_ngrams
-from emotionlayer_rasa.training.text.train import TextTraining, train_text
+from emotionlayer_rasa.training.words.corpora import emo_bank, go_emotions
+from emotionlayer_rasa.training.words.encoder import TextEncoder, exported, predict
+from emotionlayer_rasa.training.words.figures import f1
+from emotionlayer_rasa.training.words.ngrams import fit_ngrams
+from emotionlayer_rasa.training.words.train import TextTraining, train_text
+from emotionlayer_rasa.words.component import COMPONENT
 
 pytestmark = pytest.mark.train
 

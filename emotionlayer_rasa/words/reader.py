@@ -9,10 +9,10 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from emotionlayer_rasa.emotion.text.component import COMPONENT, EXTENSION, MAX_CHARACTERS, TextEmotion
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import language_code
 from emotionlayer_rasa.utterance import TextReading
+from emotionlayer_rasa.words.component import COMPONENT, EXTENSION, MAX_CHARACTERS, TextEmotion
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 """A folder a language, each a spaCy pipeline; ``README.md`` beside them is the model card."""

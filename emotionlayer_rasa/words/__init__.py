@@ -11,6 +11,6 @@ if "tensorflow" not in sys.modules:
     finally:
         del sys.modules["tensorflow"]
 
-from emotionlayer_rasa.emotion.text.reader import TextReader, create_text_reader
+from emotionlayer_rasa.words.reader import TextReader, create_text_reader
 
 __all__ = ["TextReader", "create_text_reader"]
