@@ -293,7 +293,7 @@ class Talk:
         channel = asyncio.run(may_analyse_now(self, "caller"))
         state = asyncio.run(state_of(self, "caller"))
         action = ActionConversation(Tracker.from_dict(tracker.current_state(EventVerbosity.ALL)))
-        assert {channel, state["analysed"], action.may_analyse} == {Conversation.from_rasa(tracker).may_analyse}
+        assert {channel, state.analysed, action.may_analyse} == {Conversation.from_rasa(tracker).may_analyse}
         return channel
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Awaitable, Callable
 
 import structlog
 from rasa.core.channels.channel import CollectingOutputChannel, UserMessage
 
 from emotionlayer_rasa.affect.priority import priority
+from emotionlayer_rasa.channels.events import ConversationState
 from emotionlayer_rasa.channels.turns import TurnOrder
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import AssistantNotReadyError, AssistantTimeoutError
 from emotionlayer_rasa.taxonomy import UNKNOWN
-from emotionlayer_rasa.utterance import Transcript, Utterance
+from emotionlayer_rasa.utterance import Utterance
 
 log = structlog.get_logger(__name__)
 
@@ -34,9 +36,9 @@ class VoiceOutput(CollectingOutputChannel):
         kept = {key: message.get(key) for key in ("text", "buttons", "image", "attachment", "elements", "custom")}
         kept["buttons"] = kept["buttons"] or message.get("quick_replies")
         if any(kept.values()):
-            await self.keep(recipient_id, {key: value for key, value in kept.items() if value})
+            await self.deliver(recipient_id, {key: value for key, value in kept.items() if value})
 
-    async def keep(self, recipient_id: str, message: dict[str, Any]) -> None:
+    async def deliver(self, recipient_id: str, message: dict[str, Any]) -> None:
         """Take one message."""
         await self._persist_message(message)
 
@@ -117,33 +119,27 @@ async def last_utterance(agent: Any, sender: str) -> Utterance | None:
     return turns[-1].utterance if turns else None
 
 
-async def state_of(agent: Any, sender: str) -> dict[str, Any]:
-    """What the memory makes of the conversation.
-
-    Returns:
-        ``analysed`` and ``escalated`` (true or false); and, where something is known of the last turn, the
-        attributes of :class:`~emotionlayer_rasa.utterance.AffectiveState`, ``trend``, ``negative_streak`` and
-        ``priority``.
-    """
+async def state_of(agent: Any, sender: str) -> ConversationState:
+    """What the memory makes of the conversation."""
     tracker = await _tracker(agent, sender)
     return await asyncio.to_thread(_state, tracker)
 
 
-def _state(tracker: Any) -> dict[str, Any]:
+def _state(tracker: Any) -> ConversationState:
     conversation = Conversation.from_rasa(tracker)
-    state = {"analysed": conversation.may_analyse, "escalated": conversation.escalated}
+    state = ConversationState(conversation.may_analyse, conversation.escalated)
     if not conversation.may_analyse:
         return state
     memory = conversation.memory
     if memory.current.state == UNKNOWN:
         return state
-    return {
-        **state,
-        **Utterance(Transcript(""), affect=memory.current).to_metadata()["affect"],
-        "trend": memory.trend,
-        "negative_streak": memory.negative_streak,
-        "priority": priority(memory),
-    }
+    return replace(
+        state,
+        affect=memory.current,
+        trend=memory.trend,
+        negative_streak=memory.negative_streak,
+        priority=priority(memory),
+    )
 
 
 async def _tracker(agent: Any, sender: str) -> Any:

@@ -1,46 +1,71 @@
-"""A live call's websocket from its first message to its last, whatever the messages are."""
+"""A live call's websocket from its first message to its last, whatever the wire: commands in, events out."""
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+import uuid
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Iterable
 
 import structlog
 from sanic.request import Request
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.channels.call import Call, Calls, Line, Places
-from emotionlayer_rasa.channels.socket import CallSocket
+from emotionlayer_rasa.channels.assistant import is_new
+from emotionlayer_rasa.channels.call import Call
+from emotionlayer_rasa.channels.call_socket import CallSocket
+from emotionlayer_rasa.channels.calls import Calls
+from emotionlayer_rasa.channels.commands import (
+    Command,
+    EndOfSound,
+    HungUp,
+    KeyPressed,
+    Played,
+    Reset,
+    Sound,
+    Start,
+    TextMessage,
+)
+from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, Opened, SpeechPiece, SpeechSent
+from emotionlayer_rasa.channels.keypad import Keypad
+from emotionlayer_rasa.channels.limit import ConcurrencyLimit
+from emotionlayer_rasa.channels.wires import CallRoute
 
 log = structlog.get_logger(__name__)
 
+_FAR_BEHIND_S = 1.0
+"""Sound that waits to be heard before we read on: a client that sends a file is held up, and not refused."""
 
-class CallConnection(ABC):
+
+class CallConnection:
     """The connection of one caller.
 
     Args:
         calls: the channel's calls.
         request: that opened the websocket.
         websocket: as Sanic gives it.
-        begin_within_s: seconds within which the call has to begin.
+        route: where it came in.
     """
 
-    def __init__(self, calls: Calls, request: Request, websocket: Any, begin_within_s: float) -> None:
+    def __init__(self, calls: Calls, request: Request, websocket: Any, route: CallRoute) -> None:
         self._calls = calls
         self._request = request
+        self._route = route
+        self._wire = route.open(request)
         self._socket = CallSocket(websocket)
-        self._begin_within_s = begin_within_s
+        self._start_within_s = route.start_within_s(calls.settings.idle_timeout_s)
         self._opened_at = time.monotonic()
         self._call: Call | None = None
-        self._place = ExitStack()
+        self._keypad: Keypad | None = None
+        self._counted = ExitStack()
 
     async def serve(self) -> None:
         """Hold the call to its end."""
         failed = False
         try:
-            self._open()
+            limit = self._route.limit_before_start(self._request, self._calls.limit)
+            if limit:
+                self._count_as(limit)
             goes_on = True
             while goes_on:
                 message = await self._socket.receive()
@@ -50,54 +75,105 @@ class CallConnection(ABC):
             pass
         except errors.EmotionLayerError as error:
             failed = True
-            self._end_with(error)
+            self._send(self._wire.write_end(error))
         except Exception as error:
             # Here, since Sanic's log would name the URL, and the connection would close as if all were well.
             failed = True
             log.error("voice.call.failed", error=type(error).__name__, where=errors.where(error))
-            self._end_with(errors.CallError("This call failed. The server's log names the error."))
+            ended = errors.CallError("This call failed. The server's log names the error.")
+            self._send(self._wire.write_end(ended))
         finally:
             # Sanic cancels the handler of a connection that is lost, at whichever await it is.
-            await self._calls.finish(self._close(failed))
+            await self._calls.run_to_end(self._close(failed))
 
-    @abstractmethod
-    def _open(self) -> None:
-        """Take the place in which the connection may wait for the call to begin.
-
-        Raises:
-            BusyError: there is none any more.
-        """
-
-    def _move_to(self, places: Places) -> None:
-        """Take a place here, and give back the one that the connection had.
+    def _count_as(self, limit: ConcurrencyLimit) -> None:
+        """Count to a limit, and to no other any more.
 
         Raises:
-            BusyError: there is none.
+            BusyError: it is reached.
         """
-        self._place.close()
-        self._place.enter_context(places.take())
+        self._counted.close()
+        self._counted.enter_context(limit.acquire())
 
-    @abstractmethod
     async def _take(self, message: str | bytes) -> bool:
         """Deal with one message; false when it was the last one."""
+        try:
+            for command in self._wire.read(message):
+                await self._obey(command)
+                self._send(self._wire.write_reply(command))
+                if isinstance(command, EndOfSound | HungUp):
+                    return False
+        except (errors.RequestError, errors.TruncatedAudioError) as error:
+            if self._wire.real_time:
+                raise
+            self._tell(Failed(error))
+            self._send(self._wire.write_reply(None))
+        return True
 
-    @abstractmethod
-    def _end_with(self, error: errors.EmotionLayerError) -> None:
-        """Tell why the call ends."""
+    async def _obey(self, command: Command) -> None:
+        call = self._call
+        if isinstance(command, Start):
+            await self._start(command)
+        elif call is None:
+            pass  # there is nothing to end, to forget or to count
+        elif isinstance(command, Sound):
+            call.feed(command.data)
+            if self._wire.one_reply or (call.behind_s > _FAR_BEHIND_S and not self._wire.real_time):
+                await call.caught_up()
+                call.check()
+        elif isinstance(command, TextMessage):
+            call.take_text(command.text, command.metadata)
+            if self._wire.one_reply:
+                await call.answered()
+        elif isinstance(command, KeyPressed):
+            call.interrupt()
+            if self._keypad:
+                self._keypad.press(command.key)
+        elif isinstance(command, Played):
+            if call.speaker:
+                call.speaker.played(command.id, command.seconds)
+        elif isinstance(command, Reset):
+            call.reset()
+            await call.caught_up()
+        elif isinstance(command, EndOfSound):
+            await call.finish()
+        else:
+            await call.end_sound()
+
+    async def _start(self, start: Start) -> None:
+        sender, options = start.sender or uuid.uuid4().hex, start.options
+        if start.other_sender and self._calls.of_sender(sender):
+            sender = start.other_sender
+        if options.grammar is not None:
+            try:
+                await self._calls.listener.check_grammar(options.grammar)
+            except errors.ConfigurationError as error:
+                raise errors.CallError(str(error)) from None
+        self._count_as(self._calls.limit)
+        self._call = call = Call(self._calls, self._agent, sender, self._tell, options, self._own_url())
+        self._keypad = Keypad(call.take_text, options.key_intent, options.key_pause_s)
+        if start.announce:
+            new, analysed = await is_new(self._agent(), sender), await call.may_analyse()
+            self._tell(Opened(sender, new, analysed, options.speech if call.speaker else None))
+
+    def _tell(self, event: CallEvent) -> None:
+        if isinstance(event, Interruption):
+            self._socket.drop_speech()
+        self._send(self._wire.write(event), speech=isinstance(event, SpeechPiece | SpeechSent))
+
+    def _send(self, messages: Iterable[str | bytes], speech: bool = False) -> None:
+        for message in messages:
+            self._socket.send(message, speech)
 
     def _agent(self) -> Any:
         """Rasa's agent, which a new model replaces."""
         return self._request.app.ctx.agent
 
-    def _begin(self, sender: str, line: Line, **options: Any) -> Call:
-        """Begin the call; the options are those of :class:`~emotionlayer_rasa.channels.call.Call`."""
-        own_url = (self._calls.own_url or self._local_url()) if self._calls.early_speech else None
-        self._call = Call(self._calls, self._agent, sender, line, own_url=own_url, **options)
-        return self._call
-
-    def _local_url(self) -> str | None:
-        """This server's address on this machine; None where it has no port."""
-        at = self._request.conn_info
+    def _own_url(self) -> str | None:
+        """Where the action server has the beginning of a reply spoken; None where it may not."""
+        settings, at = self._calls.settings, self._request.conn_info
+        if not settings.early_speech or settings.own_url:
+            return settings.own_url if settings.early_speech else None
         if at is None or not at.server_port:
             return None
         return f"{'https' if at.ssl else 'http'}://localhost:{at.server_port}"
@@ -105,15 +181,17 @@ class CallConnection(ABC):
     def _check(self) -> None:
         if self._call:
             self._call.check()
-        elif time.monotonic() - self._opened_at > self._begin_within_s:
+        elif time.monotonic() - self._opened_at > self._start_within_s:
             raise errors.CallIdleError(
-                f"The call was opened, and did not begin within {self._begin_within_s:g} s."
+                f"The call was opened, and did not begin within {self._start_within_s:g} s."
             )
 
     async def _close(self, failed: bool) -> None:
         try:
+            if self._keypad:
+                self._keypad.close()
             if self._call:
                 await self._call.close()
             await self._socket.close(failed)
         finally:
-            self._place.close()
+            self._counted.close()

@@ -22,6 +22,7 @@ from emotionlayer_rasa.errors import (
     TruncatedAudioError,
     UnsupportedAudioError,
 )
+from emotionlayer_rasa.http_guard import receive_body, receive_small_body
 from emotionlayer_rasa.utterance import METADATA_KEY
 
 INTERRUPTED_KEY = "emotionlayer_interrupted"
@@ -89,7 +90,7 @@ async def read_body(request: Request, max_bytes: int, max_characters: int) -> No
         limit = 2 * _METADATA_BYTES + _JSON_BYTES_A_CHARACTER * max_characters
         await _receive_small(request, limit, "Send a shorter message and less metadata.")
         return
-    size = await _receive(request, max_bytes + _FORM_SLACK)
+    request.body, size = await receive_body(request.stream, max_bytes + _FORM_SLACK)  # type: ignore[arg-type]
     if size > max_bytes + _FORM_SLACK:
         raise AudioTooLargeError(
             f"The request has {size} bytes; the limit for audio is {max_bytes}. "
@@ -125,24 +126,7 @@ async def read_form(request: Request) -> None:
 
 
 async def _receive_small(request: Request, limit: int, advice: str) -> None:
-    size = await _receive(request, limit)
-    if size > limit:
-        raise RequestTooLargeError(f"The request has {size} bytes; the limit is {limit}. {advice}")
-
-
-async def _receive(request: Request, limit: int) -> int:
-    """Receive a body into ``request.body``, and tell its size.
-
-    What is over the limit is received and dropped, so that the client gets to read the answer.
-    """
-    body = bytearray()
-    size = 0
-    async for chunk in request.stream:  # type: ignore[union-attr]
-        size += len(chunk)
-        if size <= limit:
-            body += chunk
-    request.body = bytes(body)
-    return size
+    request.body = await receive_small_body(request.stream, limit, advice)  # type: ignore[arg-type]
 
 
 def read_turn(request: Request, max_characters: int) -> TypedTurn | SpokenTurn:
@@ -195,6 +179,18 @@ def read_json(data: str | bytes, name: str) -> Any:
         json.dumps(value, ensure_ascii=False).encode()
     except ValueError:
         raise RequestError(f"{name} is no valid JSON.") from None
+    return value
+
+
+def read_json_object(data: str | bytes, name: str) -> dict[str, Any]:
+    """Read a JSON object that a client sends: see :func:`read_json`.
+
+    Raises:
+        RequestError: it is no valid JSON, or no object.
+    """
+    value = read_json(data, name)
+    if not isinstance(value, dict):
+        raise RequestError(f"{name} must be one JSON object.")
     return value
 
 

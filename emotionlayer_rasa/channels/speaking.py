@@ -6,10 +6,17 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Callable, Literal, Protocol
+from typing import Any, Callable
 
 import structlog
 
+from emotionlayer_rasa.channels.events import (
+    Failed,
+    Interruption,
+    SpeechFormat,
+    SpeechPiece,
+    SpeechSent,
+)
 from emotionlayer_rasa.errors import EmotionLayerError, RequestError
 from emotionlayer_rasa.synthesis import SpeechChunk, SpeechSynthesizer
 
@@ -25,66 +32,8 @@ _ROUNDED_S = 0.1
 """By so much a client may count more seconds of a message than there are: it adds up pieces that are rounded."""
 
 
-@dataclass(frozen=True)
-class SpeechFormat:
-    """What speech is sent in; ``sample_rate`` in Hz, None for what the voice has."""
-
-    encoding: Literal["pcm16", "mulaw"]
-    sample_rate: int | None = None
-
-
-@dataclass(frozen=True)
-class SpeechPiece:
-    """A sentence of a reply, or a part of a long one.
-
-    Attributes:
-        id: number of the spoken message, from 1.
-        part: number of the piece in it, from 0.
-        sentence: what is said.
-        encoding, sample_rate: of ``audio``.
-        seconds: length.
-        audio: the samples, one channel.
-    """
-
-    id: int
-    part: int
-    sentence: str
-    encoding: str
-    sample_rate: int
-    seconds: float
-    audio: bytes
-
-
-@dataclass(frozen=True)
-class Interruption:
-    """The caller spoke while we did.
-
-    Attributes:
-        id: of the message that was being heard.
-        said: share of all that was to be said, by characters, 0..1.
-        sentences: sentences that were heard to their end.
-    """
-
-    id: int
-    said: float
-    sentences: int
-
-
-class SpokenLine(Protocol):
-    """Where speech goes."""
-
-    def speak(self, piece: SpeechPiece) -> None:
-        """Send one piece."""
-
-    def spoken(self, id: int, seconds: float) -> None:
-        """All of a message was sent, so many seconds."""
-
-    def fail(self, error: EmotionLayerError) -> None:
-        """A message cannot be spoken."""
-
-
 @dataclass
-class _Reply:
+class _SpokenMessage:
     id: int
     text: str
     style: dict[str, Any]
@@ -103,7 +52,7 @@ class Speaker:
         synthesizer: the voice.
         language: of the texts.
         format: what speech is sent in.
-        line: where it goes.
+        tell: takes what is spoken, and what cannot be.
         now: a clock, in seconds.
     """
 
@@ -112,16 +61,16 @@ class Speaker:
         synthesizer: SpeechSynthesizer,
         language: str,
         format: SpeechFormat,
-        line: SpokenLine,
+        tell: Callable[[SpeechPiece | SpeechSent | Failed], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._synthesizer = synthesizer
         self._language = language
         self._format = format
-        self._line = line
+        self._tell = tell
         self._now = now
         self._count = 0
-        self._replies: list[_Reply] = []
+        self._messages: list[_SpokenMessage] = []
         """Since we were last silent."""
         self._begun = 0
         """How many of them."""
@@ -145,10 +94,10 @@ class Speaker:
             style: the message's custom payload: ``speed``, ``pitch`` and ``tone`` count.
         """
         if not self.speaking:
-            self._replies.clear()
+            self._messages.clear()
             self._begun = 0
         self._count += 1
-        self._replies.append(_Reply(self._count, text, style))
+        self._messages.append(_SpokenMessage(self._count, text, style))
         if self._worker is None:
             self._sounds.clear()
             self._worker = asyncio.create_task(self._speak_on())
@@ -162,10 +111,10 @@ class Speaker:
             self._ending.add(self._worker)
             self._worker.add_done_callback(self._ending.discard)
             self._worker = None
-        heard_s = sum(reply.seconds for reply in self._replies) - max(0.0, self._heard_at - self._now())
+        heard_s = sum(reply.seconds for reply in self._messages) - max(0.0, self._heard_at - self._now())
         self._heard_at = 0.0
         self._sounds.set()
-        replies, self._replies, self._begun = self._replies, [], 0
+        replies, self._messages, self._begun = self._messages, [], 0
         return _interruption(replies, heard_s)
 
     def played(self, id: int, seconds: float | None) -> None:
@@ -174,10 +123,10 @@ class Speaker:
         Raises:
             RequestError: more than was sent.
         """
-        if not self._replies or not self._replies[0].id <= id <= self._replies[-1].id:
+        if not self._messages or not self._messages[0].id <= id <= self._messages[-1].id:
             return
         left = 0.0
-        for reply in self._replies:
+        for reply in self._messages:
             if reply.id == id and seconds is not None:
                 if not 0 <= seconds <= reply.seconds + _ROUNDED_S:
                     raise RequestError(
@@ -207,20 +156,20 @@ class Speaker:
             await asyncio.wait(self._ending)
 
     async def _speak_on(self) -> None:
-        while self._begun < len(self._replies):
-            reply = self._replies[self._begun]
+        while self._begun < len(self._messages):
+            reply = self._messages[self._begun]
             self._begun += 1
             try:
                 await self._speak(reply)
             except EmotionLayerError as error:
-                self._line.fail(error)
+                self._tell(Failed(error))
             except Exception as error:
                 log.error("voice.speech.failed", error=type(error).__name__)
-            self._line.spoken(reply.id, reply.seconds)
+            self._tell(SpeechSent(reply.id, reply.seconds))
         self._worker = None
         self._sounds.set()
 
-    async def _speak(self, reply: _Reply) -> None:
+    async def _speak(self, reply: _SpokenMessage) -> None:
         stream = self._synthesizer.synthesize(
             reply.text,
             speed=_number(reply.style.get("speed"), 1.0),
@@ -234,7 +183,7 @@ class Speaker:
                 self._heard_at = max(self._now(), self._heard_at) + chunk.duration_s
                 part = len(reply.pieces)
                 reply.pieces.append((len(chunk.text), chunk.duration_s))
-                self._line.speak(
+                self._tell(
                     SpeechPiece(reply.id, part, chunk.text, self._format.encoding, rate, chunk.duration_s, audio)
                 )
                 self._sounds.set()
@@ -247,7 +196,7 @@ class Speaker:
         return rate, chunk.pcm16(rate)
 
 
-def _interruption(replies: list[_Reply], heard_s: float) -> Interruption:
+def _interruption(replies: list[_SpokenMessage], heard_s: float) -> Interruption:
     characters, sentences, id = 0.0, 0, replies[0].id
     for reply in replies:
         for length, seconds in reply.pieces:

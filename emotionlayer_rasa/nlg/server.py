@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 from functools import partial
@@ -14,7 +13,8 @@ from aiohttp import web
 from rasa.shared.core.domain import Domain, InvalidDomain
 from rasa.shared.exceptions import RasaException
 
-from emotionlayer_rasa.errors import ConfigurationError, ServerError
+from emotionlayer_rasa.errors import ConfigurationError, EmotionLayerError, RequestError, ServerError
+from emotionlayer_rasa.http_guard import Guard, error_answer, receive_small_body
 from emotionlayer_rasa.nlg.generator import ResponseGenerator
 
 logger = logging.getLogger(__name__)
@@ -38,31 +38,27 @@ def create_app(generator: ResponseGenerator, token: str | None = None) -> web.Ap
             ``X-Token: …`` or as ``Authorization: Bearer …``; None lets everyone in.
     """
 
+    guard = Guard(token, "nlg: in endpoints.yml")
+
     async def nlg(request: web.Request) -> web.Response:
-        if token is not None and not hmac.compare_digest(_given_token(request).encode(), token.encode()):
-            return _error(
-                401, "request.unauthorized", "The token is missing or wrong. Set it under nlg: in endpoints.yml."
-            )
         try:
-            call = await request.json()
-        except web.HTTPRequestEntityTooLarge:
-            return _error(413, "request.too_large", f"The body is longer than {MAX_BODY_BYTES} bytes.")
-        except (ValueError, LookupError, RecursionError):
-            call = None
-        if not isinstance(call, dict) or not isinstance(call.get("response"), str):
-            return _error(
-                400, "request", "The body is no request of Rasa's: a JSON object with the key 'response'."
-            )
-        try:
-            return web.json_response(await generator.generate(call), dumps=_to_json)
-        except Exception as error:  # its message and traceback may hold the caller's words
-            logger.error("nlg.failed error=%s", type(error).__name__)
-            return _error(500, "error", "The response cannot be worded. Check its text and slots in the domain.")
+            guard.check_token(request.headers, request.query)
+            call = await _read_request(request)
+            try:
+                return web.json_response(await generator.generate(call), dumps=_to_json)
+            except Exception as error:  # its message and traceback may hold the caller's words
+                logger.error("nlg.failed error=%s", type(error).__name__)
+                raise EmotionLayerError(
+                    "The response cannot be worded. Check its text and slots in the domain."
+                ) from None
+        except EmotionLayerError as error:
+            answer = error_answer(error)
+            return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
     async def health(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app = web.Application()
     app.add_routes([web.get("/", health), web.post("/nlg", nlg)])
     return app
 
@@ -123,11 +119,12 @@ def serve(
         ) from None
 
 
-def _given_token(request: web.Request) -> str:
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    given = bearer if scheme.lower() == "bearer" else ""
-    return (given or request.headers.get("X-Token") or request.query.get("token") or "").strip()
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+async def _read_request(request: web.Request) -> dict[str, Any]:
+    body = await receive_small_body(request.content.iter_any(), MAX_BODY_BYTES, "Shorten the conversation.")
+    try:
+        call = json.loads(body)
+    except (ValueError, RecursionError):
+        call = None
+    if not isinstance(call, dict) or not isinstance(call.get("response"), str):
+        raise RequestError("The body is no request of Rasa's: a JSON object with the key 'response'.")
+    return call

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotionlayer_rasa.channels.speaking import Interruption, Speaker, SpeechFormat, SpeechPiece
-from emotionlayer_rasa.errors import EmotionLayerError, SpeechError
+from emotionlayer_rasa.channels.events import Failed, Interruption, SpeechFormat, SpeechPiece, SpeechSent
+from emotionlayer_rasa.channels.speaking import Speaker
+from emotionlayer_rasa.errors import SpeechError
 from emotionlayer_rasa.synthesis import SpeechStyle, SpeechSynthesizer
 
 pytestmark = pytest.mark.anyio
@@ -33,20 +34,19 @@ class ToneSynthesizer(SpeechSynthesizer):
         return np.full(1600 * len(sentence), 0.25, np.float32), 16_000
 
 
-class Line:
+class Told:
     def __init__(self) -> None:
         self.pieces: list[SpeechPiece] = []
         self.ended: list[tuple[int, float]] = []
         self.errors: list[str] = []
 
-    def speak(self, piece: SpeechPiece) -> None:
-        self.pieces.append(piece)
-
-    def spoken(self, id: int, seconds: float) -> None:
-        self.ended.append((id, seconds))
-
-    def fail(self, error: EmotionLayerError) -> None:
-        self.errors.append(error.code)
+    def tell(self, event: SpeechPiece | SpeechSent | Failed) -> None:
+        if isinstance(event, SpeechPiece):
+            self.pieces.append(event)
+        elif isinstance(event, SpeechSent):
+            self.ended.append((event.id, event.seconds))
+        else:
+            self.errors.append(event.error.code)
 
 
 class Clock:
@@ -56,36 +56,36 @@ class Clock:
         return self.now
 
 
-def speaker(line: Line, clock: Any, **format: Any) -> tuple[Speaker, ToneSynthesizer]:
+def speaker(told: Told, clock: Any, **format: Any) -> tuple[Speaker, ToneSynthesizer]:
     voice = ToneSynthesizer()
-    return Speaker(voice, "en", SpeechFormat(**(format or {"encoding": "pcm16"})), line, clock), voice
+    return Speaker(voice, "en", SpeechFormat(**(format or {"encoding": "pcm16"})), told.tell, clock), voice
 
 
 async def test_messages_are_spoken_in_order_and_style() -> None:
-    line, clock = Line(), Clock()
-    speaking, voice = speaker(line, clock)
+    told, clock = Told(), Clock()
+    speaking, voice = speaker(told, clock)
     speaking.say("Ten chars.", {"speed": 0.8, "pitch": "low", "tone": "apologetic"})
     speaking.say("Next. One.", {"speed": "fast"})
     await speaking.sent()
-    assert [(piece.id, piece.part, piece.sentence) for piece in line.pieces] == [
+    assert [(piece.id, piece.part, piece.sentence) for piece in told.pieces] == [
         (1, 0, "Ten chars."),
         (2, 0, "Next."),
         (2, 1, "One."),
     ]
-    assert line.ended == [(1, pytest.approx(1.0)), (2, pytest.approx(0.9))]
+    assert told.ended == [(1, pytest.approx(1.0)), (2, pytest.approx(0.9))]
     assert (voice.styles[0].speed, voice.styles[1].speed) == (0.8, 1.0)
     assert voice.styles[0].semitones < 0
-    assert len(line.pieces[0].audio) == 2 * 16_000
+    assert len(told.pieces[0].audio) == 2 * 16_000
 
 
 async def test_a_message_that_comes_while_the_one_before_is_heard_is_said_alone() -> None:
-    line, clock = Line(), Clock()
-    speaking, _ = speaker(line, clock)
+    told, clock = Told(), Clock()
+    speaking, _ = speaker(told, clock)
     for text in ("Ten chars.", "Next. One.", "The third."):
         speaking.say(text, {})
         await speaking.sent()
         clock.now += 0.5
-    assert [(piece.id, piece.sentence) for piece in line.pieces] == [
+    assert [(piece.id, piece.sentence) for piece in told.pieces] == [
         (1, "Ten chars."),
         (2, "Next."),
         (2, "One."),
@@ -103,16 +103,16 @@ async def test_a_message_that_comes_while_the_one_before_is_heard_is_said_alone(
     ],
 )
 async def test_speech_comes_in_the_wanted_format(format: dict[str, Any], rate: int, size: int) -> None:
-    line = Line()
-    speaking, _ = speaker(line, Clock(), **format)
+    told = Told()
+    speaking, _ = speaker(told, Clock(), **format)
     speaking.say("Ten chars.", {})
     await speaking.sent()
-    (piece,) = line.pieces
+    (piece,) = told.pieces
     assert (piece.encoding, piece.sample_rate, len(piece.audio)) == (format["encoding"], rate, size)
 
 
 async def test_who_waits_for_the_first_sound_and_is_cancelled_leaves_no_task() -> None:
-    speaking, _ = speaker(Line(), Clock())
+    speaking, _ = speaker(Told(), Clock())
     speaking.say("Ten chars.", {})
     speaks = asyncio.all_tasks()
     waiting = asyncio.create_task(speaking.begun())
@@ -125,8 +125,8 @@ async def test_who_waits_for_the_first_sound_and_is_cancelled_leaves_no_task() -
 
 
 async def test_an_interruption_tells_how_far_we_got() -> None:
-    line, clock = Line(), Clock()
-    speaking, _ = speaker(line, clock)
+    told, clock = Told(), Clock()
+    speaking, _ = speaker(told, clock)
     assert speaking.interrupt() is None
     speaking.say("Ten chars. And ten.!", {})
     await speaking.sent()
@@ -145,8 +145,8 @@ async def test_an_interruption_tells_how_far_we_got() -> None:
 
 
 async def test_reports_of_the_client_go_before_the_clock() -> None:
-    line, clock = Line(), Clock()
-    speaking, _ = speaker(line, clock)
+    told, clock = Told(), Clock()
+    speaking, _ = speaker(told, clock)
     speaking.say("Ten chars.", {})
     speaking.say("Ten more..", {})
     await speaking.sent()
@@ -166,43 +166,43 @@ async def test_reports_of_the_client_go_before_the_clock() -> None:
 
 
 async def test_a_message_that_cannot_be_spoken_is_told_and_the_next_one_comes() -> None:
-    line = Line()
-    speaking, _ = speaker(line, Clock())
+    told = Told()
+    speaking, _ = speaker(told, Clock())
     speaking.say("This will fail.", {})
     speaking.say("This not.", {})
     await speaking.sent()
-    assert line.errors == ["speech"]
-    assert [piece.id for piece in line.pieces] == [2]
-    assert [id for id, _ in line.ended] == [1, 2]
+    assert told.errors == ["speech"]
+    assert [piece.id for piece in told.pieces] == [2]
+    assert [id for id, _ in told.ended] == [1, 2]
 
 
 async def test_little_is_sent_ahead_and_nothing_after_an_interruption() -> None:
-    line, clock = Line(), Clock()
-    speaking, _ = speaker(line, clock)
+    told, clock = Told(), Clock()
+    speaking, _ = speaker(told, clock)
     speaking.say("A sentence that takes four seconds here. " * 5, {})
-    while len(line.pieces) < 2:
+    while len(told.pieces) < 2:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.2)
-    assert len(line.pieces) == 2, "no more than five seconds ahead"
+    assert len(told.pieces) == 2, "no more than five seconds ahead"
     assert speaking.interrupt() is not None
     await speaking.close()
     await asyncio.sleep(0.1)
-    assert len(line.pieces) == 2
-    assert line.ended == []
+    assert len(told.pieces) == 2
+    assert told.ended == []
 
 
 async def test_one_can_wait_for_the_first_sound() -> None:
-    line, clock = Line(), Clock()
-    speaking, _ = speaker(line, clock)
+    told, clock = Told(), Clock()
+    speaking, _ = speaker(told, clock)
     await speaking.begun()  # nothing is to be said
     speaking.say("One. Two.", {})
-    assert not line.pieces
+    assert not told.pieces
     await speaking.begun()
-    assert line.pieces
+    assert told.pieces
     await speaking.sent()
     speaking.say("This will fail.", {})
     await speaking.begun()
-    assert line.errors == ["speech"]
+    assert told.errors == ["speech"]
     speaking.say("Nobody waits for what is interrupted.", {})
     waiting = asyncio.create_task(speaking.begun())
     await asyncio.sleep(0)
@@ -211,8 +211,8 @@ async def test_one_can_wait_for_the_first_sound() -> None:
 
 
 async def test_one_does_not_wait_long_for_a_slow_voice() -> None:
-    line = Line()
-    speaking, voice = speaker(line, Clock())
+    told = Told()
+    speaking, voice = speaker(told, Clock())
     unlocked = asyncio.Event()
     tone = voice.speak
 
@@ -223,7 +223,7 @@ async def test_one_does_not_wait_long_for_a_slow_voice() -> None:
     voice.speak = speak  # type: ignore[method-assign]
     speaking.say("Hello.", {})
     await speaking.begun()
-    assert not line.pieces
+    assert not told.pieces
     unlocked.set()
     await speaking.sent()
-    assert line.pieces
+    assert told.pieces

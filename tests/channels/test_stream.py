@@ -19,8 +19,9 @@ from rasa.shared.core.events import SlotSet
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.channels.assistant import Assistant
-from emotionlayer_rasa.channels.call import Call, Calls
-from emotionlayer_rasa.channels.stream import _PlainLine
+from emotionlayer_rasa.channels.call import Call
+from emotionlayer_rasa.channels.calls import Calls, CallSettings
+from emotionlayer_rasa.channels.commands import CallOptions
 from emotionlayer_rasa.errors import ModelUnavailableError
 from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.synthesis.espeak import EspeakSynthesizer
@@ -252,8 +253,8 @@ async def test_a_waiter_that_is_cancelled_leaves_no_task(
     transcriber.go_on.clear()
     before = asyncio.all_tasks()
     agent = EchoAgent()
-    calls = Calls(Assistant(agent.handle_message, 4, 60), listener, None, 1, 300, 2000)
-    call = Call(calls, lambda: agent, "a", _PlainLine(None), sample_rate=16_000)
+    calls = Calls(Assistant(agent.handle_message, 4, 60), listener, None, CallSettings())
+    call = Call(calls, lambda: agent, "a", lambda event: None, CallOptions(sample_rate=16_000))
     call.feed(UTTERANCE)
     hearing = asyncio.all_tasks()
     waiting = asyncio.create_task(call.caught_up())

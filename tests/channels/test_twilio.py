@@ -15,8 +15,9 @@ from test_stream import connect, next_with, send
 from twilio.request_validator import RequestValidator
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
-from emotionlayer_rasa.channels import twilio as twilio_channel
-from emotionlayer_rasa.channels.twilio import Twilio, TwilioSettings, _with_buttons
+from emotionlayer_rasa.channels.reply import spoken_text
+from emotionlayer_rasa.channels.wires import twilio as twilio_wire
+from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings
 from emotionlayer_rasa.errors import RequestError, UnauthorizedError
 
 pytestmark = pytest.mark.anyio
@@ -35,11 +36,11 @@ def auth_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def account() -> Twilio:
-    return Twilio(TwilioSettings(public_url="https://mycompany.com"))
+def account() -> TwilioRoute:
+    return TwilioRoute(TwilioSettings(public_url="https://mycompany.com"))
 
 
-def test_a_call_with_the_signature_of_twilios_own_example_is_answered(account: Twilio) -> None:
+def test_a_call_with_the_signature_of_twilios_own_example_is_answered(account: TwilioRoute) -> None:
     """The example of https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
     form = {
         "Digits": "1234",
@@ -58,7 +59,7 @@ def test_a_call_with_the_signature_of_twilios_own_example_is_answered(account: T
 
 
 def test_behind_a_path_prefix_the_address_that_twilio_calls_is_signed() -> None:
-    account = Twilio(TwilioSettings(public_url="https://mycompany.com/voice-bot"))
+    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com/voice-bot"))
     form = {"CallSid": "CA1", "From": "+393331234567", "CallerName": ""}
     url = f"https://mycompany.com/voice-bot{PATH}"
     twiml = account.answer_call(PATH, "", urlencode(form).encode(), signed(url, form))
@@ -66,7 +67,7 @@ def test_behind_a_path_prefix_the_address_that_twilio_calls_is_signed() -> None:
     assert stream.get("url") == f"wss://mycompany.com/voice-bot{PATH}"
 
 
-def test_a_ticket_is_for_one_call_and_a_minute(account: Twilio) -> None:
+def test_a_ticket_is_for_one_call_and_a_minute(account: TwilioRoute) -> None:
     late = account.ticket("CA1", "tel-a", now=1000.0)
     for ticket, call, sender in (
         (account.ticket("CA1", "tel-a"), "CA2", "tel-a"),
@@ -80,7 +81,7 @@ def test_a_ticket_is_for_one_call_and_a_minute(account: Twilio) -> None:
     account.use_ticket(account.ticket("CA1", "tel-a"), "CA1", "tel-a")
 
 
-def test_a_ticket_is_used_once(account: Twilio) -> None:
+def test_a_ticket_is_used_once(account: TwilioRoute) -> None:
     ticket = account.ticket("CA1", "tel-a")
     account.use_ticket(ticket, "CA1", "tel-a")
     with pytest.raises(UnauthorizedError):
@@ -88,24 +89,24 @@ def test_a_ticket_is_used_once(account: Twilio) -> None:
     account.use_ticket(account.ticket("CA2", "tel-a"), "CA2", "tel-a")
 
 
-def test_a_number_resumes_a_conversation_only_where_the_operator_says_so(account: Twilio) -> None:
+def test_a_number_resumes_a_conversation_only_where_the_operator_says_so(account: TwilioRoute) -> None:
     assert account.sender("+393331234567", "CA1") == "tel-CA1"
-    account = Twilio(TwilioSettings(public_url="https://mycompany.com", resume_by_caller_id=True))
+    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com", resume_by_caller_id=True))
     sender = account.sender("+393331234567", "CA1")
     assert sender == account.sender("+393331234567", "CA2") != account.sender("+393331234568", "CA1")
     assert "3331234567" not in sender
     assert account.sender("Anonymous", "CA1") != account.sender("anonymous", "CA2")
 
 
-def test_a_form_that_is_no_call_is_refused(account: Twilio) -> None:
+def test_a_form_that_is_no_call_is_refused(account: TwilioRoute) -> None:
     with pytest.raises(RequestError):
         account.answer_call(PATH, "", b"From=x", signed(f"https://mycompany.com{PATH}", {"From": "x"}))
 
 
 def channel(**settings: Any) -> VoiceInput:
-    account = Twilio(TwilioSettings(public_url="https://mycompany.com"))
+    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com"))
     listener = with_engines(CountingTranscriber())
-    return VoiceInput(VoiceSettings(**settings), listener, ToneSynthesizer(), account)
+    return VoiceInput(VoiceSettings(**settings), listener, ToneSynthesizer(), [account])
 
 
 def dial(http: httpx.AsyncClient, signature: str | None = None) -> Any:
@@ -134,7 +135,7 @@ async def refusal(connecting: Any) -> int:
 
 async def test_websockets_that_do_not_begin_keep_no_caller_out(serve: Serve) -> None:
     async with serve(channel(max_calls=2, token="s3cret"), EchoAgent()) as http:
-        idle = [await dial(http) for _ in range(twilio_channel._UNSIGNED)]
+        idle = [await dial(http) for _ in range(twilio_wire._UNSIGNED)]
         assert await refusal(dial(http)) == 503
         upgrade = signed(f"wss://mycompany.com{PATH}", {})
         async with dial(http, upgrade) as phone, connect(http, "?token=s3cret") as browser:
@@ -168,7 +169,7 @@ async def test_a_websocket_with_a_wrong_signature_is_refused(serve: Serve) -> No
 async def test_a_websocket_that_does_not_begin_soon_is_ended(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_channel, "_START_WITHIN_S", 0.1)
+    monkeypatch.setattr(twilio_wire, "_START_WITHIN_S", 0.1)
     async with serve(channel(), EchoAgent()) as http, dial(http) as socket:
         assert (await next_with(socket, "error"))["error"]["code"] == "call.idle"
 
@@ -212,8 +213,8 @@ async def test_a_form_of_many_bytes_is_not_read(serve: Serve) -> None:
 
 def test_titles_of_buttons_are_spoken() -> None:
     buttons = [{"title": "Yes", "payload": "/affirm"}, {"payload": "/deny"}]
-    assert _with_buttons({"text": "Shall I?", "buttons": buttons}) == "Shall I? Yes."
-    assert _with_buttons({"custom": {}}) == ""
+    assert spoken_text({"text": "Shall I?", "buttons": buttons}, buttons=True) == "Shall I? Yes."
+    assert spoken_text({"custom": {}}, buttons=True) == ""
 
 
 @pytest.mark.parametrize(

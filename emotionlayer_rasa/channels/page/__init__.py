@@ -17,6 +17,8 @@ from sanic import Blueprint
 from sanic.request import Request
 from sanic.response import HTTPResponse, json, raw, redirect
 
+from emotionlayer_rasa.http_guard import error_body
+
 Handler = Callable[[Request], Coroutine[Any, Any, HTTPResponse | None]]
 
 _TYPES = {
@@ -72,8 +74,7 @@ class Page:
         @blueprint.get("/page/<name:str>")
         async def file(request: Request, name: str) -> HTTPResponse:
             if name not in self._files or not self._may_show(request):
-                missing = {"code": "not_found", "message": "There is no such file."}
-                return json({"error": missing}, status=404)
+                return json(error_body("not_found", "There is no such file."), status=404)
             return self._file(name, request)
 
     def _file(self, name: str, request: Request) -> HTTPResponse:

@@ -26,28 +26,38 @@ call from a number while the first goes on, get a conversation for the call then
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import os
 import time
-from typing import Any, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs
 
 import pydantic
 import structlog
 from sanic.request import Request, RequestParameters
+from sanic.response import HTTPResponse, text
 from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import VoiceResponse
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.channels.call import Call, Calls, Line, Places, error_news
-from emotionlayer_rasa.channels.connection import CallConnection
-from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_json
-from emotionlayer_rasa.channels.socket import CallSocket
-from emotionlayer_rasa.channels.speaking import Interruption, SpeechFormat, SpeechPiece
+from emotionlayer_rasa.channels.commands import (
+    CallOptions,
+    Command,
+    HungUp,
+    KeyPressed,
+    Played,
+    Sound,
+    Start,
+    TextMessage,
+)
+from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, SpeechFormat, SpeechPiece
+from emotionlayer_rasa.channels.limit import ConcurrencyLimit
+from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_form, read_json_object
+from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
+from emotionlayer_rasa.http_guard import error_body
 from emotionlayer_rasa.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -87,15 +97,20 @@ class TwilioSettings(Settings):
     dtmf_pause_s: float = pydantic.Field(default=2.0, gt=0.0, le=30.0)
 
 
-class Twilio:
-    """The account that calls come from.
+class TwilioRoute(CallRoute):
+    """The calls of one account.
 
     Attributes:
-        unsigned: places of websockets without a signature whose call has not begun.
+        unsigned: websockets without a signature whose call has not begun.
 
     Raises:
-        ConfigurationError: its auth token is not set.
+        ConfigurationError: the account's auth token is not set.
     """
+
+    path = "/twilio"
+    # Twilio's requests are signed, and so is the ticket with which its websocket begins.
+    token = False
+    webhook = True
 
     def __init__(self, settings: TwilioSettings) -> None:
         token = os.environ.get(settings.auth_token_env)
@@ -105,13 +120,50 @@ class Twilio:
                 f"environment variable {settings.auth_token_env}, and it is not set."
             )
         self.settings = settings
-        self.unsigned = Places(
+        self.unsigned = ConcurrencyLimit(
             _UNSIGNED, "websockets without Twilio's signature wait to begin already. Try again."
         )
         self._key = token.encode()
         self._validator = RequestValidator(token)
         self._used: dict[str, float] = {}
         """When each ticket that was used ends."""
+
+    def admit(self, request: Request) -> None:
+        """Let the upgrade to a websocket happen, and note in the request's context whether it is ``signed``.
+
+        Raises:
+            UnauthorizedError: it has a signature that is not Twilio's.
+            BusyError: it has none, and too many of these wait to begin.
+        """
+        signature = request.headers.get(SIGNATURE_HEADER)
+        request.ctx.signed = signature is not None
+        if signature is None:
+            self.unsigned.check()
+            return
+        url = self._url(request.path, request.query_string)
+        # Of the address in the TwiML, as Twilio documents it. The webhook's scheme and a last slash are taken,
+        # too: they give nobody else a way in, and a call that is refused here is lost.
+        addresses = [f"{scheme}{slash}" for scheme in (f"ws{url[4:]}", url) for slash in ("", "/")]
+        self._check_signature(addresses, {}, signature)
+
+    def open(self, request: Request) -> Wire:
+        """The wire of a websocket."""
+        return TwilioWire(self)
+
+    def limit_before_start(self, request: Request, calls: ConcurrencyLimit) -> ConcurrencyLimit | None:
+        """Twilio's own websockets may wait; of others only a few."""
+        return None if request.ctx.signed else self.unsigned
+
+    def start_within_s(self, idle_s: float) -> float:
+        """Twilio's ``start`` comes at once."""
+        return _START_WITHIN_S
+
+    async def answer_webhook(self, request: Request) -> HTTPResponse:
+        """TwiML for an incoming call."""
+        await read_form(request)
+        signature = request.headers.get(SIGNATURE_HEADER, "")
+        twiml = self.answer_call(request.path, request.query_string, request.body, signature)
+        return text(twiml, content_type="text/xml")
 
     def answer_call(self, path: str, query: str, body: bytes, signature: str) -> str:
         """TwiML for an incoming call.
@@ -136,24 +188,6 @@ class Twilio:
         stream.parameter(name="sender", value=sender)
         stream.parameter(name="ticket", value=self.ticket(call, sender))
         return str(twiml)
-
-    def admit(self, request: Request) -> None:
-        """Let the upgrade to a websocket happen, and note in the request's context whether it is ``signed``.
-
-        Raises:
-            UnauthorizedError: it has a signature that is not Twilio's.
-            BusyError: it has none, and too many of these wait to begin.
-        """
-        signature = request.headers.get(SIGNATURE_HEADER)
-        request.ctx.signed = signature is not None
-        if signature is None:
-            self.unsigned.check()
-            return
-        url = self._url(request.path, request.query_string)
-        # Of the address in the TwiML, as Twilio documents it. The webhook's scheme and a last slash are taken,
-        # too: they give nobody else a way in, and a call that is refused here is lost.
-        addresses = [f"{scheme}{slash}" for scheme in (f"ws{url[4:]}", url) for slash in ("", "/")]
-        self._check_signature(addresses, {}, signature)
 
     def _url(self, path: str, query: str) -> str:
         return f"{self.settings.public_url}{path}" + (f"?{query}" if query else "")
@@ -194,108 +228,80 @@ class Twilio:
         return hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def serve_twilio(calls: Calls, request: Request, websocket: Any, twilio: Twilio) -> None:
-    """Hold one telephone call.
+class TwilioWire(Wire):
+    """One telephone call's websocket: speech, and nothing else, to the caller.
 
     Args:
-        calls: the channel's calls.
-        request: that opened the websocket.
-        websocket: as Sanic gives it.
-        twilio: the account.
+        account: whose calls come in.
     """
-    await _TelephoneCall(calls, request, websocket, twilio).serve()
 
+    real_time = True
 
-class _TelephoneLine(Line):
-    """Speech, and nothing else, to the caller."""
-
-    def __init__(self, socket: CallSocket, stream: str) -> None:
-        self._socket = socket
-        self._stream = stream
+    def __init__(self, account: TwilioRoute) -> None:
+        self._account = account
+        self._stream: str | None = None
+        """Twilio's id of it, once the call has begun."""
         self._heard_s: dict[str, tuple[int, float]] = {}
         """By the name of a mark, what of which message has been heard when it comes back."""
         self._sent = (0, 0.0)
 
-    def tell(self, news: Mapping[str, Any]) -> None:
-        """Nothing: a telephone shows nothing."""
+    def read(self, message: Message) -> Iterable[Command]:
+        """What a message of Twilio's asks for."""
+        value = read_json_object(message, "A message")
+        event = value.get("event")
+        content = value.get(str(event))
+        content = content if isinstance(content, dict) else {}
+        if event == "start":
+            return self._read_start(content)
+        if event == "stop":
+            return (HungUp(),)
+        if event not in ("media", "mark", "dtmf"):
+            return ()
+        if self._stream is None:
+            raise errors.RequestError("A message came before 'start'.")
+        if event == "media":
+            return (_sound(content),)
+        if event == "dtmf":
+            return (KeyPressed(str(content.get("digit", ""))),)
+        heard = self._heard_s.pop(str(content.get("name")), None)
+        return (Played(*heard),) if heard else ()
 
-    def fail(self, error: errors.EmotionLayerError) -> None:
-        log.warning("voice.telephone.failed", code=error.code)
+    def write(self, event: CallEvent) -> Iterator[Message]:
+        """Speech, and its end where the caller interrupts: a telephone shows nothing."""
+        match event:
+            case SpeechPiece():
+                yield from self._write_speech(event)
+            case Interruption():
+                self._heard_s.clear()  # Twilio sends back the marks of what it forgets
+                yield self._json("clear", {})
+            case Failed(error):
+                log.warning("voice.telephone.failed", code=error.code)
 
-    def speak(self, piece: SpeechPiece) -> None:
+    def write_end(self, error: errors.EmotionLayerError) -> Iterator[Message]:
+        """The error, for Twilio's debugger."""
+        log.warning("voice.telephone.ended", code=error.code)
+        yield json.dumps({"event": "error", **error_body(error.code, str(error))})
+
+    def _write_speech(self, piece: SpeechPiece) -> Iterator[Message]:
         for start in range(0, len(piece.audio), _PIECE_BYTES):
             payload = base64.b64encode(piece.audio[start : start + _PIECE_BYTES]).decode()
-            self._send("media", {"media": {"payload": payload}}, speech=True)
+            yield self._json("media", {"media": {"payload": payload}})
         id, seconds = self._sent
         self._sent = (piece.id, piece.seconds + (seconds if id == piece.id else 0.0))
         mark = f"{piece.id}.{piece.part}"
         self._heard_s[mark] = self._sent
-        self._send("mark", {"mark": {"name": mark}}, speech=True)
+        yield self._json("mark", {"mark": {"name": mark}})
 
-    def spoken(self, id: int, seconds: float) -> None:
-        """Nothing: the last piece had a mark."""
+    def _json(self, event: str, content: dict[str, Any]) -> str:
+        return json.dumps({"event": event, "streamSid": self._stream, **content})
 
-    def stop(self, interruption: Interruption) -> None:
-        self._socket.drop_speech()
-        self._heard_s.clear()  # Twilio sends back the marks of what it forgets
-        self._send("clear", {})
-
-    def heard(self, mark: str) -> tuple[int, float] | None:
-        """Message and seconds of it that were heard when this mark came back."""
-        return self._heard_s.pop(mark, None)
-
-    def _send(self, event: str, content: dict[str, Any], speech: bool = False) -> None:
-        self._socket.send(json.dumps({"event": event, "streamSid": self._stream, **content}), speech)
-
-
-class _TelephoneCall(CallConnection):
-    def __init__(self, calls: Calls, request: Request, websocket: Any, twilio: Twilio) -> None:
-        super().__init__(calls, request, websocket, begin_within_s=_START_WITHIN_S)
-        self._twilio = twilio
-        self._line: _TelephoneLine | None = None
-        self._keys = ""
-        self._pause: asyncio.TimerHandle | None = None
-
-    def _open(self) -> None:
-        if not self._request.ctx.signed:
-            self._move_to(self._twilio.unsigned)
-
-    def _end_with(self, error: errors.EmotionLayerError) -> None:
-        log.warning("voice.telephone.ended", code=error.code)
-        self._socket.send(json.dumps({"event": "error", **error_news(error)}))
-
-    async def _close(self, failed: bool) -> None:
-        if self._pause:
-            self._pause.cancel()
-        await super()._close(failed)
-
-    async def _take(self, message: str | bytes) -> bool:
-        told = _object(message)
-        event = told.get("event")
-        content = told.get(str(event))
-        content = content if isinstance(content, dict) else {}
-        if event == "start":
-            self._start(content)
-        elif event == "media":
-            self._hear(content)
-        elif event == "mark":
-            self._heard(str(content.get("name")))
-        elif event == "dtmf":
-            self._press(str(content.get("digit", "")))
-        elif event == "stop":
-            if self._call:
-                await self._call.end_sound()
-            return False
-        return True
-
-    def _start(self, start: Mapping[str, Any]) -> None:
+    def _read_start(self, start: Mapping[str, Any]) -> Iterable[Command]:
         parameters = start.get("customParameters")
         parameters = parameters if isinstance(parameters, dict) else {}
         call, sender = str(start.get("callSid", "")), str(parameters.get("sender", ""))
-        if self._call:
+        if self._stream is not None:
             raise errors.RequestError("'start' came twice.")
-        self._twilio.use_ticket(str(parameters.get("ticket", "")), call, sender)
-        self._move_to(self._calls.places)
+        self._account.use_ticket(str(parameters.get("ticket", "")), call, sender)
         tracks = start.get("tracks")
         for track in tracks if isinstance(tracks, list) else ():
             _refuse_others(track)
@@ -304,54 +310,26 @@ class _TelephoneCall(CallConnection):
             raise errors.UnsupportedAudioError(
                 "The stream is not in Twilio's format: audio/x-mulaw, 8000 Hz, mono."
             )
-        if self._calls.call_of(sender):  # a company's callers share a number
-            sender = f"{sender}-{call}"
-        self._line = _TelephoneLine(self._socket, str(start.get("streamSid", "")))
-        self._begin(
-            sender,
-            self._line,
+        self._stream = str(start.get("streamSid", ""))
+        settings = self._account.settings
+        options = CallOptions(
             encoding="mulaw",
             sample_rate=_RATE,
             speech=SpeechFormat("mulaw"),
-            spoken_text=_with_buttons,
-        ).write("/session_start")
+            speak_buttons=True,
+            key_intent=settings.dtmf_intent,
+            key_pause_s=settings.dtmf_pause_s,
+        )
+        # A company's callers share a number.
+        return Start(sender, options, other_sender=f"{sender}-{call}"), TextMessage("/session_start")
 
-    def _hear(self, media: Mapping[str, Any]) -> None:
-        _refuse_others(media.get("track", "inbound"))
-        try:
-            sound = base64.b64decode(str(media.get("payload", "")), validate=True)
-        except ValueError:
-            raise errors.RequestError("The payload of a 'media' message is no base64.") from None
-        self._begun().feed(sound)
 
-    def _heard(self, mark: str) -> None:
-        call = self._begun()
-        heard = self._line.heard(mark) if self._line else None
-        if heard and call.speaker:
-            call.speaker.played(*heard)
-
-    def _press(self, key: str) -> None:
-        call = self._begun()
-        call.interrupt()
-        if self._pause:
-            self._pause.cancel()
-        if key == "#":
-            self._pressed()
-        else:
-            self._keys += key[:1]
-            loop = asyncio.get_running_loop()
-            self._pause = loop.call_later(self._twilio.settings.dtmf_pause_s, self._pressed)
-
-    def _pressed(self) -> None:
-        keys, self._keys = self._keys, ""
-        intent = self._twilio.settings.dtmf_intent
-        if keys:
-            self._begun().write(f"/{intent}{json.dumps({'digits': keys})}" if intent else keys)
-
-    def _begun(self) -> Call:
-        if self._call is None:
-            raise errors.RequestError("A message came before 'start'.")
-        return self._call
+def _sound(media: Mapping[str, Any]) -> Sound:
+    _refuse_others(media.get("track", "inbound"))
+    try:
+        return Sound(base64.b64decode(str(media.get("payload", "")), validate=True))
+    except ValueError:
+        raise errors.RequestError("The payload of a 'media' message is no base64.") from None
 
 
 def _refuse_others(track: Any) -> None:
@@ -360,16 +338,3 @@ def _refuse_others(track: Any) -> None:
             "The stream has the sound of another party than the caller. Emotion is read of the caller alone: "
             "stream the inbound track only."
         )
-
-
-def _with_buttons(message: Mapping[str, Any]) -> str:
-    """A message as it is spoken: who cannot see the buttons is told their titles."""
-    titles = [button.get("title") for button in message.get("buttons") or () if isinstance(button, dict)]
-    return " ".join([str(message.get("text") or ""), *(f"{title}." for title in titles if title)]).strip()
-
-
-def _object(message: str | bytes) -> Mapping[str, Any]:
-    value = read_json(message, "A message")
-    if not isinstance(value, dict):
-        raise errors.RequestError("A message must be one JSON object.")
-    return value
