@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 import httpx
 import pytest
 import yaml
+from llm_endpoint import Endpoint
 
 from emotionlayer_rasa.cli.servers import Servers, free_port
 
@@ -100,6 +102,18 @@ def model() -> Path:
             if older != path:
                 older.unlink()
     return path
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """An OpenAI-compatible endpoint that answers as a test says."""
+    server = Endpoint()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield server
+    server.closing.set()
+    server.shutdown()
+    server.server_close()
 
 
 def _hears(answer: httpx.Response) -> bool:

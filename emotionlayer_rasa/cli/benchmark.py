@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.evaluation.scenarios import Scenario
-    from emotionlayer_rasa.response.llm_settings import LLMSettings
+    from emotionlayer_rasa.llm import LLMSettings
     from emotionlayer_rasa.utterance import AffectiveState
 
 INSTRUCTIONS = """You judge how a caller of a support line feels, from the tone of voice and the words together.
@@ -105,8 +105,8 @@ def _configured_llm() -> Iterator[LLMSettings]:
     import httpx
 
     from emotionlayer_rasa.errors import ConfigurationError
-    from emotionlayer_rasa.response.llm_server import LOOPBACK, llm_server, local_llm_available
-    from emotionlayer_rasa.response.llm_settings import read_llm_settings
+    from emotionlayer_rasa.llm import read_llm_settings
+    from emotionlayer_rasa.llm.server import LOOPBACK, llm_server, local_llm_available
 
     settings = read_llm_settings()
     if settings is None:
@@ -136,7 +136,7 @@ def llm_decider(settings: LLMSettings) -> Callable[[Scenario], AffectiveState]:
     The decider raises LLMError where the model's server cannot be used.
     """
     from emotionlayer_rasa.errors import LLMError
-    from emotionlayer_rasa.response.llm import LLMClient
+    from emotionlayer_rasa.llm import LLMClient
 
     client = LLMClient(settings)
     opening = [{"role": "system", "content": INSTRUCTIONS}]

@@ -93,7 +93,7 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
 
     from emotionlayer_rasa.cli.servers import free_port
     from emotionlayer_rasa.errors import ConfigurationError
-    from emotionlayer_rasa.response.llm_server import local_llm_available
+    from emotionlayer_rasa.llm.server import local_llm_available
 
     if not model.is_file():
         raise ConfigurationError(f"No trained assistant at {model}. Train it with: make model")
@@ -210,9 +210,7 @@ def _described(
     voice = "not analysed"
     best = ", ".join(f"{name} {score:.2f}" for name, score in emotion.best(3))
     pad = "  ".join(
-        f"{axis[0].upper()} {value:.2f}"
-        for axis in DIMENSIONS
-        if (value := getattr(emotion, axis)) is not None
+        f"{axis[0].upper()} {value:.2f}" for axis in DIMENSIONS if (value := getattr(emotion, axis)) is not None
     )
     if emotion.source != "none":
         voice = f"{emotion.label} (confidence {emotion.confidence:.2f}: {best})  {pad}"

@@ -19,7 +19,8 @@ from emotionlayer_rasa.errors import ConfigurationError, LLMError
 if TYPE_CHECKING:
     from emotionlayer_rasa.evaluation.judge import Answer
     from emotionlayer_rasa.evaluation.scenarios import Scenario
-    from emotionlayer_rasa.response import LLMClient, LLMSettings, ReplyComposer
+    from emotionlayer_rasa.llm import LLMClient, LLMSettings
+    from emotionlayer_rasa.response import ReplyComposer
     from emotionlayer_rasa.utterance import Utterance
 
 TEMPLATES = "templates"
@@ -52,7 +53,7 @@ class Candidate:
 
     def client(self, **changes: Any) -> LLMClient | None:
         """A client that asks on after any number of failures: a paused model would be scored as templates."""
-        from emotionlayer_rasa.response import LLMClient
+        from emotionlayer_rasa.llm import LLMClient
 
         if self.settings is None:
             return None
@@ -175,7 +176,7 @@ def _named(option: str, where: str) -> Candidate:
 
 def _entry(entry: Any, where: str) -> Candidate:
     """A model of the file: ``templates``, or ``name`` and the keys of ``llm:``; ``model`` may be missing."""
-    from emotionlayer_rasa.response import LLMSettings
+    from emotionlayer_rasa.llm import LLMSettings
     from emotionlayer_rasa.settings import read_settings
 
     if entry == TEMPLATES:

@@ -24,7 +24,14 @@ def llm(model: Path | None, host: str, port: int, language: str) -> None:
 
     Start it in the assistant's folder: the prompts are those of its endpoints.yml and its languages/.
     """
-    from emotionlayer_rasa.response import supported_language
-    from emotionlayer_rasa.response.llm_server import serve
+    from emotionlayer_rasa.language import supported_language
+    from emotionlayer_rasa.llm.server import serve
+    from emotionlayer_rasa.response.warm_up import warm_up
 
-    serve(model, host=host, port=port, language=supported_language(language))
+    prompts = supported_language(language)
+
+    def read_prompts(base_url: str) -> None:
+        if warm_up(base_url, prompts):
+            click.echo(f"Warmed up for replies in the language {prompts}.")
+
+    serve(model, host=host, port=port, once_ready=read_prompts)

@@ -3,8 +3,6 @@
 from emotionlayer_rasa.language import languages, supported_language
 from emotionlayer_rasa.response.check import REASONS, check_reply
 from emotionlayer_rasa.response.composer import Reply, ReplyComposer, ReplySettings, SayEarly
-from emotionlayer_rasa.response.llm import LLMClient, LLMUsage
-from emotionlayer_rasa.response.llm_settings import LLMSettings, read_llm_settings
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.speech import speech_payload, ssml
 from emotionlayer_rasa.response.templates import Draft, draft_reply, replies, with_opener
@@ -12,9 +10,6 @@ from emotionlayer_rasa.response.templates import Draft, draft_reply, replies, wi
 __all__ = [
     "REASONS",
     "Draft",
-    "LLMClient",
-    "LLMSettings",
-    "LLMUsage",
     "Reply",
     "ReplyComposer",
     "ReplySettings",
@@ -23,7 +18,6 @@ __all__ = [
     "compose_messages",
     "draft_reply",
     "languages",
-    "read_llm_settings",
     "rephrase_messages",
     "replies",
     "speech_payload",

@@ -13,9 +13,9 @@ from typing import Any, Awaitable, Callable, Iterator, Literal, Mapping, Sequenc
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
 from emotionlayer_rasa.language import languages
+from emotionlayer_rasa.llm import LLMClient
 from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning, read_wording
 from emotionlayer_rasa.response.check import check_reply, check_rules
-from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import (
     CRISIS,
     Messages,

@@ -17,15 +17,8 @@ from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.response import (
-    LLMClient,
-    LLMSettings,
-    Reply,
-    ReplyComposer,
-    check_reply,
-    draft_reply,
-    rephrase_messages,
-)
+from emotionlayer_rasa.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply, draft_reply, rephrase_messages
 from emotionlayer_rasa.response.composer import _complete_sentences
 from emotionlayer_rasa.response.prompt import corrections, repeats_guidance
 from emotionlayer_rasa.response.templates import guidance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emotionlayer_rasa.response.llm_text import ends_thoughts_it_never_began, said
+from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, said
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
-import httpx
-
-from emotionlayer_rasa.endpoints import read_section
-from emotionlayer_rasa.errors import EmotionLayerError, MissingExtraError, ModelError, ModelUnavailableError
+from emotionlayer_rasa.errors import MissingExtraError, ModelError, ModelUnavailableError
 from emotionlayer_rasa.model_store import ModelStore
-from emotionlayer_rasa.response.composer import ReplySettings
-from emotionlayer_rasa.response.llm_settings import read_llm_settings
-from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
-from emotionlayer_rasa.response.templates import Draft
-from emotionlayer_rasa.utterance import Transcript, Utterance
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +23,6 @@ LOOPBACK = "127.0.0.1"
 PROMPT_CACHE_MIB = 256
 """Memory for prompts that were read before the last one: of SmolLM2 a dozen, 20 MB each. xllamacpp's own default
 lets them grow to 8 GB."""
-
-_WARM_UP_TIMEOUT_S = 120.0
-_ANY = "direct_efficiency"
 
 
 @contextmanager
@@ -116,45 +104,13 @@ def _packaged_weights() -> Path:
     return weights
 
 
-def warm_up(base_url: str, language: str) -> bool:
-    """Let a server read what every prompt of a language begins with, before the first caller needs it.
-
-    The server keeps what it has read, and reads a prompt from where it differs from one before. Mode and profile
-    are those of ``endpoints.yml``, as for the action server; without one, ``rephrase`` and ``customer_support``.
-
-    Args:
-        base_url: of the server, such as ``http://127.0.0.1:8090/v1``.
-        language: one of :func:`emotionlayer_rasa.response.languages`.
-
-    Returns:
-        Whether it was read. Where not, the log says why; the first reply is slower then, and nothing else is lost.
-    """
-    began = time.perf_counter()
-    try:
-        settings, replies = read_llm_settings(), read_section(ReplySettings, "replies") or ReplySettings()
-        nobody = Utterance(Transcript(""))
-        if settings is not None and settings.mode == "compose":
-            messages = compose_messages(nobody, Draft("", {}), _ANY, language, profile=replies.profile)
-        else:
-            messages = rephrase_messages(nobody, "", _ANY, language, profile=replies.profile)
-        question = {"model": "warm-up", "messages": messages, "max_tokens": 1}
-        httpx.post(
-            f"{base_url}/chat/completions", json=question, timeout=_WARM_UP_TIMEOUT_S, trust_env=False
-        ).raise_for_status()
-    except (EmotionLayerError, httpx.HTTPError) as error:
-        logger.warning("llm.warm_up.failed language=%s error=%s", language, error)
-        return False
-    logger.info("llm.warm_up.done language=%s ms=%.0f", language, (time.perf_counter() - began) * 1000)
-    return True
-
-
 def serve(
     model_path: str | Path | None = None,
     host: str = LOOPBACK,
     port: int = 8090,
     threads: int = 1,
     context_tokens: int = 4096,
-    language: str | None = None,
+    once_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a model until SIGTERM or SIGINT (Ctrl-C), and print the address once it answers.
 
@@ -162,18 +118,13 @@ def serve(
 
     Args:
         model_path, host, port, threads, context_tokens: see :func:`llm_server`, whose errors it raises.
-        language: of the prompts that the server is warmed up with while it serves already; None for none.
+        once_ready: called with the base URL, in a thread of its own, while the server serves already.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with llm_server(model_path, host, port, threads, context_tokens) as base_url:
         print(f"Language model ready at {base_url} (Ctrl-C stops it).", flush=True)
-        if language is not None:
-            threading.Thread(target=_warm_up_and_say, args=(base_url, language), daemon=True).start()
+        if once_ready is not None:
+            threading.Thread(target=once_ready, args=(base_url,), daemon=True).start()
         stop.wait()
-
-
-def _warm_up_and_say(base_url: str, language: str) -> None:
-    if warm_up(base_url, language):
-        print(f"Warmed up for replies in the language {language}.", flush=True)

@@ -14,12 +14,12 @@ import httpx
 
 from emotionlayer_rasa.endpoints import retry_after_s
 from emotionlayer_rasa.errors import LLMError, where
-from emotionlayer_rasa.response.llm_breaker import CircuitBreaker
-from emotionlayer_rasa.response.llm_refusal import ServerRefused, error_body, loggable
-from emotionlayer_rasa.response.llm_request import Question, RequestForm
-from emotionlayer_rasa.response.llm_response import MalformedAnswer, Part, read_parts
-from emotionlayer_rasa.response.llm_settings import LLMSettings
-from emotionlayer_rasa.response.llm_text import ends_thoughts_it_never_began, said
+from emotionlayer_rasa.llm.breaker import CircuitBreaker
+from emotionlayer_rasa.llm.refusal import ServerRefused, error_body, loggable
+from emotionlayer_rasa.llm.request import Question, RequestForm
+from emotionlayer_rasa.llm.response import MalformedAnswer, Part, read_parts
+from emotionlayer_rasa.llm.settings import LLMSettings
+from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, said
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class LLMClient:
 
     A request that the endpoint was too busy or too broken for (429, 5xx, no connection) is repeated once, where
     that still fits into the deadline. One that it refuses is put in another form
-    (:mod:`emotionlayer_rasa.response.llm_request`), and the form that it takes is kept for all that follow.
+    (:mod:`emotionlayer_rasa.llm.request`), and the form that it takes is kept for all that follow.
 
     Attributes:
         settings: the section ``llm:``.
