@@ -33,23 +33,30 @@ def without_invented_words(segments: Iterable[Any], speech_s: float) -> list[Any
         segments: faster-whisper's, with word probabilities or without.
         speech_s: speech that was decoded, seconds.
     """
+    windows = [list(group) for _, group in groupby(segments, key=lambda segment: segment.seek)]
+    everything = sum(map(_words, windows))
     kept: list[Any] = []
-    for seek, group in groupby(segments, key=lambda segment: segment.seek):
-        window = list(group)
-        if _was_said(window, min(_WINDOW_S, speech_s - seek / 100)):  # in hundredths of a second
+    for window in windows:
+        # A place in the speech is counted in hundredths of a second.
+        if _was_said(window, min(_WINDOW_S, speech_s - window[0].seek / 100), everything):
             kept += window
     return kept
 
 
-def _was_said(window: Sequence[Any], speech_s: float) -> bool:
-    count = len(re.findall(r"[\w']+", " ".join(segment.text for segment in window)))
+def _was_said(window: Sequence[Any], speech_s: float, everything: int) -> bool:
+    """Whether the words of a window were; ``everything`` counts those of all: a tail is no short answer."""
+    count = _words(window)
     first = window[0]  # the measures of a decoding are those of each segment in it
     if not count or count > 1 + _WORDS_A_SECOND * speech_s or first.compression_ratio > _COMPRESSION:
         return False
-    if first.no_speech_prob > _SURELY_NO_SPEECH or not _likely(first.avg_logprob, _LOG_PROBABILITY, count):
+    if first.no_speech_prob > _SURELY_NO_SPEECH or not _likely(first.avg_logprob, _LOG_PROBABILITY, everything):
         return False
     words = [math.log(word.probability + 1e-3) for segment in window for word in segment.words or ()]
-    return not words or _likely(sum(words) / len(words), _WORD_LOG_PROBABILITY, count)
+    return not words or _likely(sum(words) / len(words), _WORD_LOG_PROBABILITY, everything)
+
+
+def _words(window: Sequence[Any]) -> int:
+    return len(re.findall(r"[\w']+", " ".join(segment.text for segment in window)))
 
 
 def _likely(log_probability: float, limits: tuple[float, float], count: int) -> bool:

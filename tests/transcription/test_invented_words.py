@@ -160,3 +160,10 @@ def test_each_window_of_a_long_recording_is_judged_by_itself() -> None:
     late = segment("thank you so much for watching", seek=8990)
     loop.seek = 3000
     assert without_invented_words([SAID, loop, more, late], 90.0) == [SAID, more]
+
+
+def test_what_trails_a_loop_is_no_short_answer() -> None:
+    loop = segment("see you in the next video and " * 5, compression_ratio=4.0)
+    tail = segment("So...", 0.3, -0.9, seek=260)
+    assert without_invented_words([loop, tail], 3.2) == []
+    assert without_invented_words([tail], 3.2) == [tail]
