@@ -10,8 +10,8 @@ from typing import Any, Awaitable, Callable, Sequence, TypeVar
 import numpy as np
 import structlog
 
-from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding, StreamDecoder
-from emotionlayer_rasa.audio.endpointing import Resumed, Started
+from emotionlayer_rasa.audio import RawEncoding, StreamDecoder
+from emotionlayer_rasa.audio.endpointing import Resumed
 from emotionlayer_rasa.errors import BusyError, EmotionLayerError
 from emotionlayer_rasa.hearing.engines import Engines
 from emotionlayer_rasa.hearing.events import Discarded, Final, Interim, LiveEvent, Partial, SpeechStarted
@@ -25,7 +25,6 @@ from emotionlayer_rasa.hearing.stream import (
     UtteranceEnded,
 )
 from emotionlayer_rasa.hearing.workers import Workers
-from emotionlayer_rasa.transcription import without_ghost_words
 from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
 log = structlog.get_logger(__name__)
@@ -218,20 +217,20 @@ class LiveSession:
         self._progress.set()
 
     async def _forget(self) -> None:
-        open_since = await self._in_thread(self._stream.reset)
+        discarded = await self._in_thread(self._stream.reset)
         self._drop_early()
         self._monologue.clear()
-        if open_since is not None:
+        if discarded is not None:
             self._ongoing = _OngoingUtterance()
-            self._events.put_nowait(Discarded("reset", *open_since))
+            self._events.put_nowait(discarded)
 
     async def _tell(self, event: StreamEvent) -> None:
         ongoing = self._ongoing
         if isinstance(event, Partial):
             self._events.put_nowait(event)
-        elif isinstance(event, Started):
+        elif isinstance(event, SpeechStarted):
             self._ongoing = _OngoingUtterance()
-            self._events.put_nowait(SpeechStarted(event.onset / SAMPLE_RATE, event.continues))
+            self._events.put_nowait(event)
             if not event.continues:
                 self._monologue.clear()
             self._ongoing.allowed = await self._may_analyse()
@@ -246,7 +245,7 @@ class LiveSession:
         elif isinstance(event, Resumed):
             self._drop_early()
         else:
-            told = await self._judge(ongoing, event)
+            told = event if isinstance(event, Discarded) else await self._read(ongoing, event)
             self._drop_early()
             self._ongoing = _OngoingUtterance()  # an interim reading that comes late has no place any more
             self._events.put_nowait(told)
@@ -270,20 +269,13 @@ class LiveSession:
         if ongoing is self._ongoing:
             self._events.put_nowait(Interim(emotion, prosody, window.at_s))
 
-    async def _judge(self, ongoing: _OngoingUtterance, ended: UtteranceEnded) -> Final | Discarded:
-        """The utterance that is over, or why it is none."""
-        start_s, end_s = ended.start / SAMPLE_RATE, ended.boundary.sample / SAMPLE_RATE
-        speech = [(a / SAMPLE_RATE - start_s, b / SAMPLE_RATE - start_s) for a, b in ended.boundary.speech]
-        speech_s = sum(b - a for a, b in speech)
-        if 1000 * speech_s < self._settings.endpointing.min_speech_ms:
-            return Discarded("too_short", start_s, end_s)
-        said = without_ghost_words(ended.transcript, speech)
-        if ended.transcript.words and not said.words:
-            return Discarded("ghost_words", start_s, end_s)
+    async def _read(self, ongoing: _OngoingUtterance, ended: UtteranceEnded) -> Final | Discarded:
+        """The utterance that is over, with what voice and words tell; or that it is none."""
+        said, noise = ended.transcript, Discarded("noise", ended.start_s, ended.end_s)
         # Asked again: the caller may have objected in the utterance before, which was not understood yet.
         allowed = ongoing.allowed and await self._may_analyse()
-        if not said.words and (not allowed or speech_s < _WORDLESS_SPEECH_S):
-            return Discarded("noise", start_s, end_s)
+        if not said.words and (not allowed or ended.speech_s < _WORDLESS_SPEECH_S):
+            return noise
         (voice, prosody, emotion_ms), (words, text_ms) = await asyncio.gather(
             ongoing.early
             if ongoing.early and allowed
@@ -291,7 +283,7 @@ class LiveSession:
             self._workers.run(self._engines.read_words, said, allowed),
         )
         if not said.words and not voice.scores:
-            return Discarded("noise", start_s, end_s)
+            return noise
         if allowed:
             weight = float(np.std(ended.waveform.samples)) * ended.waveform.duration_s
             self._monologue.append((weight, voice))
@@ -307,7 +299,7 @@ class LiveSession:
             {**timings, "emotion": emotion_ms},
             ended.known,
         )
-        return Final(utterance, start_s, end_s, ended.boundary.reason)
+        return Final(utterance, ended.start_s, ended.end_s, ended.reason)
 
 
 class _OngoingUtterance:

@@ -1,6 +1,7 @@
-"""The part of a live session that runs in threads: sound in, what happens in the stream out.
+"""The part of a live session that runs in threads: sound in, events of the call out.
 
-Plain code, one call at a time: it knows neither the event loop nor consent.
+Plain code, one call at a time: it knows neither the event loop nor consent. What no model has to read is told at
+once as the call will hear of it (:mod:`emotionlayer_rasa.hearing.events`); for the rest, the sound to be read.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Callable, Sequence
 import numpy as np
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Endpointer, StreamDecoder, Waveform
-from emotionlayer_rasa.audio.endpointing import Boundary, Ended, Paused, Resumed, Started
-from emotionlayer_rasa.hearing.events import Partial
+from emotionlayer_rasa.audio.endpointing import Boundary, Ended, EndReason, Resumed, Started
+from emotionlayer_rasa.hearing.events import Discarded, DiscardReason, Partial, SpeechStarted
 from emotionlayer_rasa.hearing.settings import LiveSettings
-from emotionlayer_rasa.transcription import Transcriber, TranscriptionStream
+from emotionlayer_rasa.transcription import Transcriber, TranscriptionStream, without_ghost_words
 from emotionlayer_rasa.utterance import Transcript
 
 _TRANSCRIBED_AT_ONCE = SAMPLE_RATE // 5
@@ -24,7 +25,7 @@ _TRANSCRIBED_AT_ONCE = SAMPLE_RATE // 5
 
 @dataclass(frozen=True)
 class InterimWindow:
-    """The last seconds of an utterance that is going on.
+    """To be read as :class:`Interim`: the last seconds of an utterance that is going on.
 
     Attributes:
         waveform: at most ``interim_window_s`` of it.
@@ -37,20 +38,21 @@ class InterimWindow:
 
 @dataclass(frozen=True)
 class SpeechPaused:
-    """The whole utterance, if nothing follows."""
+    """To be read early: the whole utterance, unless a :class:`Resumed` follows."""
 
     waveform: Waveform
 
 
 @dataclass(frozen=True)
 class UtteranceEnded:
-    """An utterance that is over.
+    """To be read as :class:`Final`: an utterance that is over.
 
     Attributes:
         waveform: all of it.
-        transcript: what was recognised, ghost words included.
-        start: where it begins, samples of 16 kHz from the start of the stream.
-        boundary: where and why it ends.
+        transcript: what was said.
+        start_s, end_s: where it lies in the stream, seconds.
+        speech_s: how much of it is speech, seconds.
+        reason: why it ended.
         decode_ms: decoding and endpointing since the utterance before, milliseconds.
         transcription_ms: transcribing it, milliseconds.
         known: ``time.perf_counter()`` when it was clear that it is over.
@@ -58,15 +60,17 @@ class UtteranceEnded:
 
     waveform: Waveform
     transcript: Transcript
-    start: int
-    boundary: Ended
+    start_s: float
+    end_s: float
+    speech_s: float
+    reason: EndReason
     decode_ms: float
     transcription_ms: float
     known: float
 
 
-StreamEvent = Started | Resumed | Partial | InterimWindow | SpeechPaused | UtteranceEnded
-"""What happens in a stream, in this order."""
+StreamEvent = SpeechStarted | Partial | InterimWindow | SpeechPaused | Resumed | UtteranceEnded | Discarded
+"""What happens in a stream, in this order; an utterance ends with one of the last two."""
 
 
 class StreamTranscriber:
@@ -128,8 +132,8 @@ class StreamTranscriber:
         self._sound.forget_before(self._endpointer.needed_from)
         return events
 
-    def reset(self) -> tuple[float, float] | None:
-        """Forget the utterance; where it began and how far it was heard, seconds, where there was one."""
+    def reset(self) -> Discarded | None:
+        """Forget the utterance, where there is one."""
         if self._endpointer is None:
             return None
         self._endpointer.reset()
@@ -137,7 +141,7 @@ class StreamTranscriber:
         if self._stream is None:
             return None
         self.close()
-        return self._start / SAMPLE_RATE, self._endpointer.heard / SAMPLE_RATE
+        return self._discarded("reset", self._endpointer.heard)
 
     def close(self) -> None:
         """Give the recogniser's memory back."""
@@ -151,27 +155,42 @@ class StreamTranscriber:
             self._start = self._transcribed = boundary.sample
             self._next_interim = self._start + int(self._settings.interim_every_s * SAMPLE_RATE)
             self._holding, self._text, self._transcription_ms = False, "", 0.0
-            return [boundary]
+            return [SpeechStarted(boundary.onset / SAMPLE_RATE, boundary.continues)]
         if isinstance(boundary, Resumed):
             self._holding = False
             return [boundary]
         events = self._transcribe(boundary.sample)
         waveform = Waveform(self._sound.between(self._start, boundary.sample))
+        if isinstance(boundary, Ended):
+            return [*events, self._end(boundary, waveform)]
         assert self._stream is not None
         began = time.perf_counter()
-        if isinstance(boundary, Paused):
-            self._holding = True
-            self._stream.settle()
-            self._transcription_ms += 1000 * (time.perf_counter() - began)
-            return [*events, SpeechPaused(waveform)]
+        self._holding = True
+        self._stream.settle()
+        self._transcription_ms += 1000 * (time.perf_counter() - began)
+        return [*events, SpeechPaused(waveform)]
+
+    def _end(self, boundary: Ended, waveform: Waveform) -> UtteranceEnded | Discarded:
+        assert self._stream is not None
+        began = time.perf_counter()
         transcript = self._stream.finish()
         self._stream = None
-        self._transcription_ms += 1000 * (time.perf_counter() - began)
-        ended = UtteranceEnded(
-            waveform, transcript, self._start, boundary, self._decode_ms, self._transcription_ms, began
+        decode_ms, self._decode_ms = self._decode_ms, 0.0
+        transcription_ms = self._transcription_ms + 1000 * (time.perf_counter() - began)
+        start_s, end_s = self._start / SAMPLE_RATE, boundary.sample / SAMPLE_RATE
+        speech = [(a / SAMPLE_RATE - start_s, b / SAMPLE_RATE - start_s) for a, b in boundary.speech]
+        speech_s = sum(b - a for a, b in speech)
+        if 1000 * speech_s < self._settings.endpointing.min_speech_ms:
+            return self._discarded("too_short", boundary.sample)
+        said = without_ghost_words(transcript, speech)
+        if transcript.words and not said.words:
+            return self._discarded("ghost_words", boundary.sample)
+        return UtteranceEnded(
+            waveform, said, start_s, end_s, speech_s, boundary.reason, decode_ms, transcription_ms, began
         )
-        self._decode_ms = 0.0
-        return [*events, ended]
+
+    def _discarded(self, reason: DiscardReason, end: int) -> Discarded:
+        return Discarded(reason, self._start / SAMPLE_RATE, end / SAMPLE_RATE)
 
     def _transcribe(self, until: int, at_least: int = 1) -> list[StreamEvent]:
         if self._stream is None or until - self._transcribed < at_least:

@@ -1,15 +1,20 @@
-"""Wires: one file a protocol over which calls come in. A new one is such a file, a key and a route here."""
+"""Wires: the protocols over which live calls come in, one file each.
+
+A wire makes commands (:mod:`emotionlayer_rasa.channels.commands`) of the messages that come in, and messages of
+events (:mod:`emotionlayer_rasa.channels.events`); a route says where its websockets come in, and who may. A new
+one is a file with both (see :mod:`emotionlayer_rasa.channels.wires.base`), and its key and route here.
+"""
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import Any, Callable, Mapping
 
 from emotionlayer_rasa.channels.wires.base import CallRoute, Wire
 from emotionlayer_rasa.channels.wires.stream import StreamRoute
 from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings
 from emotionlayer_rasa.settings import Settings
 
-_ROUTES: Mapping[str, type[TwilioRoute]] = {"twilio": TwilioRoute}
+_ROUTES: Mapping[str, Callable[[Any], CallRoute]] = {"twilio": TwilioRoute}
 """By the key that switches them on."""
 
 
