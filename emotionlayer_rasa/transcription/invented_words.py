@@ -1,7 +1,8 @@
 """Words that Whisper makes up where nobody speaks its language: other languages, babble, backward speech, music.
 
 The limits were chosen on recordings of some speakers and languages, and measured on others:
-``benchmarks/invented_words.py``, which prints both.
+``benchmarks/invented_words.py``. There 2.7 % of what was said and heard right is lost, and 10.5 % of other sounds
+come out with words, two in five of them bursts such as "mm-hmm"; without the limits 67.5 %.
 """
 
 from __future__ import annotations
