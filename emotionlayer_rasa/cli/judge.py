@@ -315,9 +315,7 @@ async def _answer(
     scenario: Scenario, turn: _Turn, candidate: Candidate, composer: ReplyComposer, profile: str
 ) -> Answer:
     from emotionlayer_rasa.evaluation.judge import Answer
-    from emotionlayer_rasa.response import check_reply, draft_reply
-    from emotionlayer_rasa.response.composer import CRISIS_PROFILES, in_danger
-    from emotionlayer_rasa.response.prompt import CRISIS, crisis_lines
+    from emotionlayer_rasa.response import check_reply
     from emotionlayer_rasa.words import create_text_reader
 
     began = time.perf_counter()
@@ -326,15 +324,9 @@ async def _answer(
     for reason in reply.reasons:
         _stop_if_unusable(candidate.name, reason)
     tone = create_text_reader(turn.language).read(reply.text).emotion
-    careful = profile in CRISIS_PROFILES
-    situation = CRISIS if careful and in_danger(turn.utterance) else turn.situation
-    draft = draft_reply(situation, reply.strategy, turn.slots, turn.language, profile=profile)
-    backing = {**turn.slots, "draft": draft.text}
-    if careful:
-        backing[CRISIS] = crisis_lines(turn.language, profile)
     faults: tuple[str, ...] = ()
-    if not draft.verbatim:  # such texts are said unchecked
-        faults = check_reply(reply.text, reply.strategy, turn.language, facts=backing, caller=scenario.text)
+    if reply.facts is not None:
+        faults = check_reply(reply.text, reply.strategy, turn.language, facts=reply.facts, caller=scenario.text)
     return Answer(
         model=candidate.name,
         scenario=scenario.id,
@@ -345,7 +337,7 @@ async def _answer(
         state=turn.utterance.affect.state,
         strategy=reply.strategy,
         facts=dict(turn.slots),
-        draft=draft.text,
+        draft=reply.draft,
         text=reply.text,
         source=reply.source,
         rejections=reply.reasons,

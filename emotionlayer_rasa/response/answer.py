@@ -49,6 +49,10 @@ class Answer:
     strategy: str = ""
     tone: str = ""
 
+    def follows(self, strategy: str) -> bool:
+        """Whether it names a strategy, in whatever spelling, or none."""
+        return _letters(self.strategy) in ("", _letters(strategy))
+
 
 @cache
 def answer_schema(strategy: str) -> Mapping[str, Any]:
@@ -143,6 +147,10 @@ def read_beginning(text: str) -> Answer:
         if string and (key == "reply" or string[2]):
             found[key] = _unescaped(string[1])
     return Answer(**{"reply": "", **found})
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
 
 
 def _unescaped(inside: str) -> str:

@@ -30,6 +30,11 @@ from emotionlayer_rasa.utterance import AffectiveState, Transcript, Utterance
 CRISIS = "crisis"
 """The situation of ``replies.yml`` that answers a caller in danger, to the letter."""
 
+CRISIS_PROFILES = ("wellbeing", "tutoring")
+"""Profiles in which a caller in danger is told the crisis lines.
+
+In customer support the danger is mostly to money or goods; rules and policies answer it."""
+
 _MAX_WORDS = 60
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SPECIAL = re.compile("[<>&|\\[\\]\x7f-\x9f\u2028\u2029]")

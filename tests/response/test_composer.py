@@ -19,7 +19,7 @@ from emotionlayer_rasa.actions import ActionEmpatheticReply
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply, draft_reply, rephrase_messages
-from emotionlayer_rasa.response.composer import _complete_sentences
+from emotionlayer_rasa.response.early import complete_sentences
 from emotionlayer_rasa.response.prompt import corrections, repeats_guidance
 from emotionlayer_rasa.response.templates import guidance
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, TextReading, Transcript, Utterance
@@ -469,7 +469,7 @@ def test_two_replies_in_one_answer_do_not_contradict_what_was_said(endpoint: End
     ],
 )
 def test_a_sentence_is_complete_when_the_next_one_begins(text: str, complete: str) -> None:
-    assert _complete_sentences(text, "en") == complete
+    assert complete_sentences(text, "en") == complete
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""What a language model is to word, and why its wording cannot be said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Mapping, Sequence
+
+from emotionlayer_rasa.affect.memory import AffectiveMemory
+from emotionlayer_rasa.response.check import check_reply, check_rules
+from emotionlayer_rasa.response.prompt import (
+    CRISIS,
+    CRISIS_PROFILES,
+    Messages,
+    compose_messages,
+    crisis_lines,
+    instructions,
+    repeats_guidance,
+    rephrase_messages,
+)
+from emotionlayer_rasa.response.templates import Draft
+from emotionlayer_rasa.utterance import Utterance
+
+_STEM = 5
+"""Letters by which two words count as the same."""
+
+
+@dataclass(frozen=True)
+class WordingTask:
+    """What a reply is made of.
+
+    Attributes:
+        utterance: the caller's turn.
+        draft: the template's reply.
+        strategy: one of the six response strategies.
+        said: the assistant's messages so far, oldest first.
+        language: of the reply.
+        memory: what the turns before tell about the caller.
+        profile: the application profile.
+        composing: whether a language model answers in words of its own; else it rewords the draft.
+    """
+
+    utterance: Utterance
+    draft: Draft
+    strategy: str
+    said: Sequence[str]
+    language: str
+    memory: AffectiveMemory | None
+    profile: str
+    composing: bool
+
+    @cached_property
+    def facts(self) -> Mapping[str, str]:
+        """What a freely composed reply may state: the slots, what the draft says, and the crisis lines."""
+        facts = {**self.draft.facts, "draft": self.draft.text}
+        if self.profile in CRISIS_PROFILES:
+            facts[CRISIS] = crisis_lines(self.language, self.profile)
+        return facts
+
+    def messages(self, faults: Sequence[str] = ()) -> Messages:
+        """What a language model is asked.
+
+        Args:
+            faults: of its answer before.
+        """
+        about = (self.strategy, self.language, self.memory)
+        if self.composing:
+            return compose_messages(self.utterance, self.draft, *about, self.profile, faults)
+        return rephrase_messages(self.utterance, self.draft.text, *about, faults, self.profile)
+
+    def faults(self, wording: str, messages: Messages) -> tuple[str, ...]:
+        """Why a whole reply cannot be said.
+
+        Args:
+            wording: the reply.
+            messages: what the model was asked.
+        """
+        faults = self.faults_beside(wording, None if self.composing else self.draft.text, messages)
+        if self.composing:
+            faults += _beside_the_point(wording, self.draft.text, self.language)
+        return faults
+
+    def faults_beside(self, wording: str, draft: str | None, messages: Messages) -> tuple[str, ...]:
+        """Why a text cannot be said beside a draft, or, without one, in words of its own."""
+        faults = check_reply(
+            wording,
+            self.strategy,
+            self.language,
+            facts=self.facts if draft is None else self.draft.facts,
+            draft=draft,
+            caller=self.utterance.transcript.text,
+            said=self.said,
+            # A caller may dictate a reply: their words must not come back at length any more than the prompt.
+            instructions=f"{instructions(messages)}\n{self.utterance.transcript.text}",
+        )
+        if "prompt_leak" not in faults and repeats_guidance(wording, messages, self.draft.text, self.language):
+            faults += ("prompt_leak",)
+        return faults
+
+
+def says_the_same(text: str, meant: str, language: str) -> bool:
+    """Whether two texts share at least half of the words of meaning of either."""
+    one, other = words_of_meaning(text, language), words_of_meaning(meant, language)
+    if not one or not other:
+        rules = check_rules(language)
+        return rules.plain(text) == rules.plain(meant)
+    return 2 * len(one & other) >= max(len(one), len(other))
+
+
+def words_of_meaning(text: str, language: str) -> set[str]:
+    """The stems of the words that carry meaning."""
+    rules = check_rules(language)
+    return {word[:_STEM] for word in rules.plain(text).split() if word not in rules.function_words}
+
+
+def _beside_the_point(reply: str, draft: str, language: str) -> tuple[str, ...]:
+    """Faults of a reply in other words than the draft's: it shares no word of meaning with it, or does not ask."""
+    said, meant = words_of_meaning(reply, language), words_of_meaning(draft, language)
+    lost_question = ("lost_question",) if "?" in draft and "?" not in reply else ()
+    return lost_question + (("off_draft",) if meant and not said & meant else ())
