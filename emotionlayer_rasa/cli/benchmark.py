@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -164,14 +163,11 @@ def _message(role: str, content: Mapping[str, Any]) -> dict[str, str]:
 def read_answer(answer: str) -> AffectiveState:
     """State and strategy of a language model's answer; what it does not name is ``unknown``."""
     from emotionlayer_rasa.evaluation.scenarios import canonical_state, canonical_strategy
+    from emotionlayer_rasa.llm.text import json_objects
     from emotionlayer_rasa.taxonomy import UNKNOWN
     from emotionlayer_rasa.utterance import AffectiveState
 
-    found = re.search(r"\{[^{}]*\}", answer)
-    try:
-        record = json.loads(found.group()) if found else {}
-    except ValueError:
-        record = {}
+    record = next((record for record in json_objects(answer) if {"state", "strategy"} & set(record)), {})
 
     def named(key: str, canonical: Callable[[str], str]) -> str:
         try:

@@ -19,7 +19,6 @@ be read or a proxy not be measured, is counted and left out of all figures.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -27,13 +26,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from statistics import fmean, median
 from types import MappingProxyType
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 from xml.etree import ElementTree
 
 import jinja2
 
 from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.language import find_text, normalise, sentences
+from emotionlayer_rasa.llm.text import json_objects
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -352,7 +352,7 @@ def read_marks(answer: str) -> dict[str, float] | None:
     quotes, trailing commas or a missing brace are read; of several objects the last complete one counts.
     """
     marks = None
-    for record in _objects(answer):
+    for record in json_objects(answer):
         found = {re.sub("[ -]", "_", str(key).strip().lower()): value for key, value in record.items()}
         if set(JUDGED) <= set(found):
             marks = {name: _mark(found[name]) for name in JUDGED}
@@ -360,17 +360,6 @@ def read_marks(answer: str) -> dict[str, float] | None:
         marks = {name: _loose_mark(name, answer) for name in JUDGED}
     complete = {name: mark for name, mark in marks.items() if mark is not None}
     return complete if len(complete) == len(JUDGED) else None
-
-
-def _objects(text: str) -> Iterator[Mapping[str, Any]]:
-    decoder, start = json.JSONDecoder(), 0
-    while (start := text.find("{", start)) >= 0:
-        try:
-            record, start = decoder.raw_decode(text, start)
-            yield record
-            yield from (value for value in record.values() if isinstance(value, Mapping))
-        except (ValueError, RecursionError):
-            start += 1
 
 
 def _mark(value: Any) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any, Iterator, Mapping
 
 _THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
 _OPEN = rf"[<\[◁]\|?(?:(?:begin|start)_of_)?{_THOUGHT}\|?[>\]▷]|<\|channel\|>(?!final)\w+\s*(?:<\|message\|>)"
@@ -44,6 +46,25 @@ def said(written: str, whole: bool = True, begins_with_thoughts: bool = False) -
     if token := _TOKEN.search(text):
         text = text[: token.start()]
     return (_BROKEN_OFF if whole else _BEGUN).sub("", text).strip()
+
+
+def json_objects(text: str) -> Iterator[Mapping[str, Any]]:
+    """The JSON objects in a text, whatever stands around them, in order; behind each one, the objects in it.
+
+    Line breaks within a string are forgiven.
+
+    Example:
+        >>> list(json_objects('Sure: {"a": {"b": 1}} and {c}'))
+        [{'a': {'b': 1}}, {'b': 1}]
+    """
+    decoder, start = json.JSONDecoder(strict=False), 0
+    while (start := text.find("{", start)) >= 0:
+        try:
+            record, start = decoder.raw_decode(text, start)
+            yield record
+            yield from (value for value in record.values() if isinstance(value, Mapping))
+        except (ValueError, RecursionError):
+            start += 1
 
 
 def ends_thoughts_it_never_began(written: str) -> bool:

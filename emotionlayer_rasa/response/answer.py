@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.errors import LLMError
+from emotionlayer_rasa.llm.text import json_objects
 
 _KEYS = ("strategy", "tone", "reply")
 _BEGUN = r"""
@@ -81,14 +82,15 @@ def read_answer(text: str) -> Answer:
     Raises:
         LLMError: of the kind ``schema``, when no ``reply`` of text can be found.
     """
-    found = _strict(text)
-    if "reply" not in found:
-        found = {key: value for key in _KEYS if (value := _field(text, key)) is not None}
-    if not found.get("reply", "").split():
+    found = next((record for record in json_objects(text) if isinstance(record.get("reply"), str)), None)
+    if found is None:
+        found = {key: _field(text, key) for key in _KEYS}
+    strings = {key: " ".join(value.split()) for key in _KEYS if isinstance(value := found.get(key), str)}
+    if not strings.get("reply"):
         raise LLMError(
             "The language model's answer has no reply. Set llm.mode to rephrase for a weak model.", "schema"
         )
-    return Answer(**{key: " ".join(value.split()) for key, value in found.items()})
+    return Answer(**strings)
 
 
 def read_wording(text: str, draft: str, whole: bool = True) -> str:
@@ -158,14 +160,6 @@ def _unescaped(inside: str) -> str:
         return " ".join(str(json.loads(f'"{inside}"', strict=False)).split())
     except ValueError:  # an escape that JSON does not know
         return ""
-
-
-def _strict(text: str) -> dict[str, str]:
-    try:
-        found, _ = json.JSONDecoder(strict=False).raw_decode(text, text.find("{"))
-    except ValueError:
-        return {}
-    return {key: found[key] for key in _KEYS if isinstance(found.get(key), str)}
 
 
 def _field(text: str, key: str) -> str | None:
