@@ -26,8 +26,8 @@ import click
 import numpy as np
 
 from emotionlayer_rasa.audio import AudioLimits, Waveform, decode_audio, load_audio
-from emotionlayer_rasa.evaluation.degrade import add_noise, reverberate, telephone
-from emotionlayer_rasa.evaluation.manifest import Clip, read_manifest
+from emotionlayer_rasa.evaluation.voice.degrade import add_noise, reverberate, telephone
+from emotionlayer_rasa.evaluation.voice.manifest import Clip, read_manifest
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
 from emotionlayer_rasa.transcription import TranscriptionSettings, create_transcriber, whisper
 from emotionlayer_rasa.transcription.invented_words import without_invented_words

@@ -30,7 +30,7 @@ from emotionlayer_rasa.audio.voice_activity import (
     WebRtcDetector,
     silero_file,
 )
-from emotionlayer_rasa.evaluation.degrade import add_noise, telephone
+from emotionlayer_rasa.evaluation.voice.degrade import add_noise, telephone
 
 TESTS = Path(__file__).parent.parent / "tests" / "data"
 HOP = SAMPLE_RATE // 100

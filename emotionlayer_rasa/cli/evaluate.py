@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.emotion import EmotionRecognizer
-    from emotionlayer_rasa.evaluation import Clip, Outcome
+    from emotionlayer_rasa.evaluation.voice import Clip, Outcome
 
 
 @click.command()
@@ -44,7 +44,7 @@ def evaluate(
     measured, and the exit code is 1.
     """
     from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
-    from emotionlayer_rasa.evaluation import measure, read_manifest, write_report
+    from emotionlayer_rasa.evaluation.voice import measure, read_manifest, write_report
     from emotionlayer_rasa.settings import read_settings
 
     clips = read_manifest(manifest)
@@ -65,7 +65,7 @@ def _recognize(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from emotionlayer_rasa.evaluation import DEGRADATIONS, recognize_clips
+    from emotionlayer_rasa.evaluation.voice import DEGRADATIONS, recognize_clips
 
     degradation = DEGRADATIONS[degrade] if degrade else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

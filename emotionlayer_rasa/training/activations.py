@@ -21,7 +21,7 @@ from rich.progress import track
 from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, Waveform, load_audio
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
 from emotionlayer_rasa.emotion.silence import without_silence
-from emotionlayer_rasa.evaluation import Clip
+from emotionlayer_rasa.evaluation.voice import Clip
 from emotionlayer_rasa.training.augmentation import random_view
 
 

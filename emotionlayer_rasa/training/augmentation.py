@@ -15,7 +15,7 @@ import torch
 from torchaudio import functional, transforms
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
-from emotionlayer_rasa.evaluation.degrade import telephone
+from emotionlayer_rasa.evaluation.voice.degrade import telephone
 
 N_FFT = 512
 HOP = 128

@@ -11,7 +11,14 @@ from rich.progress import track
 
 from emotionlayer_rasa.emotion.onnx_recognizer import reading, softmax
 from emotionlayer_rasa.emotion.second_hearing import SecondHearing
-from emotionlayer_rasa.evaluation import DEGRADATIONS, Clip, Outcome, check_disjoint, measure, split_by_speaker
+from emotionlayer_rasa.evaluation.voice import (
+    DEGRADATIONS,
+    Clip,
+    Outcome,
+    check_disjoint,
+    measure,
+    split_by_speaker,
+)
 from emotionlayer_rasa.training.activations import Activations, ActivationStore, degraded, read_samples
 from emotionlayer_rasa.training.head import NO_SPEECH, Head, apply_head
 from emotionlayer_rasa.training.material import Material, no_voice

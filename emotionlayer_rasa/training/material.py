@@ -12,7 +12,7 @@ from typing import Mapping, Sequence
 import numpy as np
 import torch
 
-from emotionlayer_rasa.evaluation import Clip, read_manifest
+from emotionlayer_rasa.evaluation.voice import Clip, read_manifest
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.training.activations import Activations, ActivationStore
 from emotionlayer_rasa.training.config import TrainingSettings

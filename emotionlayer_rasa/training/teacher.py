@@ -23,8 +23,8 @@ from sklearn.svm import SVR
 
 from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.errors import ConfigurationError, MissingExtraError
-from emotionlayer_rasa.evaluation import Clip
-from emotionlayer_rasa.evaluation.metrics import concordance
+from emotionlayer_rasa.evaluation.voice import Clip
+from emotionlayer_rasa.evaluation.voice.metrics import concordance
 from emotionlayer_rasa.taxonomy import DIMENSIONS
 from emotionlayer_rasa.training.activations import read_samples
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.emotion.onnx_recognizer import reading, softmax
 from emotionlayer_rasa.emotion.prosody import MODEL_FEATURES
-from emotionlayer_rasa.evaluation import Clip, Outcome, measure
+from emotionlayer_rasa.evaluation.voice import Clip, Outcome, measure
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 from emotionlayer_rasa.training.activations import read_samples
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold

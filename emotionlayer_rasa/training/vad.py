@@ -7,8 +7,8 @@ from typing import Sequence
 import numpy as np
 
 from emotionlayer_rasa.emotion.pad import EMOTION_PAD
-from emotionlayer_rasa.evaluation import Clip
-from emotionlayer_rasa.evaluation.metrics import concordance
+from emotionlayer_rasa.evaluation.voice import Clip
+from emotionlayer_rasa.evaluation.voice.metrics import concordance
 from emotionlayer_rasa.taxonomy import DIMENSIONS
 
 INTENSITY = {"strong": 1.2, "normal": 0.8}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
-from emotionlayer_rasa.evaluation import DEGRADATIONS
+from emotionlayer_rasa.evaluation.voice import DEGRADATIONS
 
 
 @pytest.fixture(scope="module")

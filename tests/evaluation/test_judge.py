@@ -7,14 +7,13 @@ from typing import get_args
 
 import pytest
 
-from emotionlayer_rasa.evaluation.judge import (
+from emotionlayer_rasa.evaluation.replies.marks import judge_messages, read_marks
+from emotionlayer_rasa.evaluation.replies.metrics import (
     EMPATHY_AIMS,
     JUDGED,
     WEIGHTS,
-    Answer,
+    ScenarioReply,
     empathy_proxy,
-    judge_messages,
-    read_marks,
     relevance_proxy,
     scores,
     summarise,
@@ -22,7 +21,7 @@ from emotionlayer_rasa.evaluation.judge import (
     tts_alignment,
     voice_proxy,
 )
-from emotionlayer_rasa.evaluation.judge_report import write_judge_report
+from emotionlayer_rasa.evaluation.replies.report import write_judge_report
 from emotionlayer_rasa.response import ReplySettings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.words import create_text_reader
@@ -37,9 +36,9 @@ def ssml(text: str) -> str:
     return f'<speak xmlns="http://www.w3.org/2001/10/synthesis"><s>{text}</s></speak>'
 
 
-def answer(text: str = SAID, **changes: object) -> Answer:
+def answer(text: str = SAID, **changes: object) -> ScenarioReply:
     valence, arousal = EMPATHY_AIMS["active_deescalation"]
-    whole = Answer(
+    whole = ScenarioReply(
         model="m",
         scenario="s",
         language="en",

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation import Clip, check_disjoint, read_manifest, split_by_speaker, write_manifest
+from emotionlayer_rasa.evaluation.voice import (
+    Clip,
+    check_disjoint,
+    read_manifest,
+    split_by_speaker,
+    write_manifest,
+)
 from emotionlayer_rasa.taxonomy import EMOTIONS
 
 HEAD = "path,corpus,language,speaker,gender,emotion"

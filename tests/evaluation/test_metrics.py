@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
 
-from emotionlayer_rasa.evaluation import metrics
+from emotionlayer_rasa.evaluation.voice import metrics
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 2])
 PREDICTED = np.array([0, 0, 0, 1, 1, 0, 2])

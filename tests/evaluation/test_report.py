@@ -6,7 +6,7 @@ from matplotlib.image import imread
 
 from emotionlayer_rasa.audio import Waveform
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
-from emotionlayer_rasa.evaluation import Clip, Outcome, measure, recognize_clips, write_report
+from emotionlayer_rasa.evaluation.voice import Clip, Outcome, measure, recognize_clips, write_report
 from emotionlayer_rasa.utterance import EmotionReading
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emotionlayer_rasa.emotion.onnx_recognizer import softmax
-from emotionlayer_rasa.evaluation.metrics import expected_calibration_error
+from emotionlayer_rasa.evaluation.voice.metrics import expected_calibration_error
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 
 

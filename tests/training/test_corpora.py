@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation import Clip, read_manifest, write_manifest
+from emotionlayer_rasa.evaluation.voice import Clip, read_manifest, write_manifest
 from emotionlayer_rasa.training.corpora import CORPORA, filter_by_agreement, load_corpus
 
 SHARED_SPEECH = Path(os.environ.get("EMOTIONLAYER_SHARED", Path(__file__).parents[3] / "shared")) / "speech"

@@ -7,7 +7,7 @@ import pytest
 
 from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation import Clip
+from emotionlayer_rasa.evaluation.voice import Clip
 from emotionlayer_rasa.training import teacher
 from emotionlayer_rasa.training.teacher import (
     RATED_CORPORA,

@@ -14,7 +14,7 @@ from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation import read_manifest
+from emotionlayer_rasa.evaluation.voice import read_manifest
 from emotionlayer_rasa.taxonomy import EMOTIONS
 from emotionlayer_rasa.training.config import read_config
 from emotionlayer_rasa.training.corpora import filter_by_agreement

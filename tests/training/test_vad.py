@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emotionlayer_rasa.emotion.pad import EMOTION_PAD
-from emotionlayer_rasa.evaluation import Clip
+from emotionlayer_rasa.evaluation.voice import Clip
 from emotionlayer_rasa.training.vad import orderings, student_concordance, vad_targets
 
 

@@ -9,7 +9,7 @@ import pytest
 from faster_whisper.transcribe import Segment, Word
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, decode_audio, load_audio
-from emotionlayer_rasa.evaluation.degrade import add_noise, reverberate, telephone
+from emotionlayer_rasa.evaluation.voice.degrade import add_noise, reverberate, telephone
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
 from emotionlayer_rasa.transcription.invented_words import without_invented_words
 

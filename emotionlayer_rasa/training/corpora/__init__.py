@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, Mapping
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.training.corpora.agreement import filter_by_agreement
 from emotionlayer_rasa.training.corpora.ai4ser import load_ai4ser
 from emotionlayer_rasa.training.corpora.crema_d import load_crema_d

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal, Sequence
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 
 
 def filter_by_agreement(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.training.corpora.layout import emotion_of, find_table, gender_of, present, read_table
 
 

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.taxonomy import canonical_emotion
 from emotionlayer_rasa.training.corpora.layout import gender_of, named_sounds, read_table, shares
 

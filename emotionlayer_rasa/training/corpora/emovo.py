@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.training.corpora.layout import gender_of, named_sounds
 
 _NAME = re.compile(r"(dis|gio|neu|pau|rab|sor|tri)-([fm]\d)-([a-z]\d)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, Mapping
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.taxonomy import canonical_emotion
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.taxonomy import EMOTION_ALIASES, UNKNOWN
 from emotionlayer_rasa.training.corpora.layout import (
     find_table,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from emotionlayer_rasa.evaluation.manifest import Clip, read_manifest
+from emotionlayer_rasa.evaluation.voice.manifest import Clip, read_manifest
 from emotionlayer_rasa.training.corpora.layout import present, wrong_folder
 
 

@@ -14,9 +14,9 @@ from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 
-from emotionlayer_rasa.evaluation import metrics
-from emotionlayer_rasa.evaluation.manifest import Clip
-from emotionlayer_rasa.evaluation.run import Outcome
+from emotionlayer_rasa.evaluation.voice import metrics
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.run import Outcome
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 
 CONFIDENT_SHARE = 0.7

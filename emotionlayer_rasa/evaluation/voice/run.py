@@ -11,7 +11,7 @@ from typing import Callable, Iterator, Sequence
 from emotionlayer_rasa.audio import AudioLimits, Waveform, load_audio
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
 from emotionlayer_rasa.errors import EmotionLayerError
-from emotionlayer_rasa.evaluation.manifest import Clip
+from emotionlayer_rasa.evaluation.voice.manifest import Clip
 from emotionlayer_rasa.utterance import EmotionReading
 
 LIMITS = AudioLimits(max_bytes=100 * 1024 * 1024, max_seconds=600)

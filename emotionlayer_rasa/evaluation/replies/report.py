@@ -6,7 +6,15 @@ import csv
 from pathlib import Path
 from typing import Mapping, Sequence
 
-from emotionlayer_rasa.evaluation.judge import JUDGED, WEIGHTS, Answer, ModelScore, scores, summarise, total
+from emotionlayer_rasa.evaluation.replies.metrics import (
+    JUDGED,
+    WEIGHTS,
+    ModelScore,
+    ScenarioReply,
+    scores,
+    summarise,
+    total,
+)
 
 FILES = ("report.md", "scores.csv", "scores.png")
 """What :func:`write_judge_report` writes."""
@@ -20,28 +28,30 @@ def metric_names(judge: str | None) -> dict[str, str]:
     return {name: f"{name} ({kind if name in JUDGED else 'exact'})" for name in WEIGHTS}
 
 
-def write_judge_report(answers: Sequence[Answer], judge: str | None, expected: int, folder: Path) -> None:
+def write_judge_report(replies: Sequence[ScenarioReply], judge: str | None, expected: int, folder: Path) -> None:
     """Write the files of :data:`FILES` into a folder, which is made if need be.
 
     Args:
-        answers: of all models; at least one.
+        replies: of all models; at least one.
         judge: name of the judge; None where proxies stand in.
         expected: how many answers there will be once the run is complete.
         folder: where to write.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    models = summarise(answers, judge is not None)
-    (folder / "report.md").write_text(_markdown(answers, models, judge, expected), encoding="utf-8")
-    _write_csv(answers, judge, folder / "scores.csv")
+    models = summarise(replies, judge is not None)
+    (folder / "report.md").write_text(_markdown(replies, models, judge, expected), encoding="utf-8")
+    _write_csv(replies, judge, folder / "scores.csv")
     _draw(models, judge, folder / "scores.png")
 
 
-def _markdown(answers: Sequence[Answer], models: Sequence[ModelScore], judge: str | None, expected: int) -> str:
+def _markdown(
+    replies: Sequence[ScenarioReply], models: Sequence[ModelScore], judge: str | None, expected: int
+) -> str:
     names = metric_names(judge)
     lines = ["# Replies, evaluated by EmotionLayer's six metrics", ""]
     lines.append(f"- Judge: {f'`{judge}`' if judge else 'none; what it would grade is measured by proxies'}")
-    lines.append(f"- Profile: {answers[0].profile}")
-    lines.append(f"- Answers: {len(answers)} of {expected}")
+    lines.append(f"- Profile: {replies[0].profile}")
+    lines.append(f"- Answers: {len(replies)} of {expected}")
     lines += [
         "- Total: 100 times the sum of weight and metric. Figures are means over the complete answers, 0 to 1; an "
         "answer is complete when all six metrics could be had.",
@@ -53,8 +63,8 @@ def _markdown(answers: Sequence[Answer], models: Sequence[ModelScore], judge: st
         lines.append(
             "- A proxy is no judgement: relevance (proxy) is the overlap with the draft's and the caller's words, "
             "voice_suitability (proxy) length, markup and SSML, empathy (proxy) how near the tone is to that of "
-            "good replies of the strategy. Formulas: `emotionlayer_rasa/evaluation/judge.py`. Do not compare them "
-            "with judged figures."
+            "good replies of the strategy. Formulas: `emotionlayer_rasa/evaluation/replies/metrics.py`. Do not "
+            "compare them with judged figures."
         )
     head = ("model", "total", *(f"{names[metric]} ×{weight:.2f}" for metric, weight in WEIGHTS.items()))
     head += ("complete", "own words", "ms")
@@ -78,8 +88,8 @@ def _markdown(answers: Sequence[Answer], models: Sequence[ModelScore], judge: st
     return "\n".join(lines)
 
 
-def _write_csv(answers: Sequence[Answer], judge: str | None, path: Path) -> None:
-    """One row an answer: what was said, and every metric under its full name."""
+def _write_csv(replies: Sequence[ScenarioReply], judge: str | None, path: Path) -> None:
+    """One row a reply: what was said, and every metric under its full name."""
     names = metric_names(judge)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -87,19 +97,19 @@ def _write_csv(answers: Sequence[Answer], judge: str | None, path: Path) -> None
         writer.writerow(
             [*told, "source", "total", *names.values(), "judge_error", "rejections", "faults", "ms", "text"]
         )
-        for answer in answers:
-            metrics = scores(answer, judge is not None)
+        for reply in replies:
+            metrics = scores(reply, judge is not None)
             numbers = [total(metrics), *metrics.values()]
             writer.writerow(
                 [
-                    *(getattr(answer, name) for name in told),
-                    answer.source,
+                    *(getattr(reply, name) for name in told),
+                    reply.source,
                     *("" if number is None else round(number, 4) for number in numbers),
-                    answer.judge_error,
-                    " ".join(answer.rejections),
-                    " ".join(answer.faults),
-                    answer.ms,
-                    answer.text,
+                    reply.judge_error,
+                    " ".join(reply.rejections),
+                    " ".join(reply.faults),
+                    reply.ms,
+                    reply.text,
                 ]
             )
 

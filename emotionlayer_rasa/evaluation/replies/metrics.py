@@ -29,11 +29,8 @@ from types import MappingProxyType
 from typing import Any, Mapping, Sequence
 from xml.etree import ElementTree
 
-import jinja2
-
 from emotionlayer_rasa.affect import speech_settings
-from emotionlayer_rasa.language import find_text, normalise, sentences
-from emotionlayer_rasa.llm.text import json_objects
+from emotionlayer_rasa.language import normalise, sentences
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -49,16 +46,6 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 
 JUDGED = ("relevance", "voice_suitability", "empathy")
 """What a judge grades; without one, proxies stand in."""
-
-MARKS_SCHEMA: Mapping[str, Any] = MappingProxyType(
-    {
-        "type": "object",
-        "properties": {name: {"type": "integer", "minimum": 0, "maximum": 10} for name in JUDGED},
-        "required": list(JUDGED),
-        "additionalProperties": False,
-    }
-)
-"""JSON schema of a judge's answer, for endpoints that can keep to one."""
 
 EMPATHY_AIMS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -87,7 +74,7 @@ _STEM_LETTERS = 5
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScenarioReply:
     """What a model made the assistant say in one scenario.
 
     Attributes:
@@ -142,9 +129,9 @@ class ModelScore:
         name: of the model.
         answers: how many scenarios it answered.
         complete: how many of them have all six metrics; the figures are means over these.
-        total: 0..100; None where no answer is complete.
+        total: 0..100; None where no reply is complete.
         metrics: metric to its mean, 0..1.
-        own_words: share of the answers that the language model worded, 0..1.
+        own_words: share of the replies that the language model worded, 0..1.
         judge_failures: answers of the judge that are missing or could not be read, by error.
         rejections: wordings of the model that were not said, by reason.
         faults: what the reply check found in what was said, by reason.
@@ -163,26 +150,26 @@ class ModelScore:
     faults: Mapping[str, int] = field(default_factory=dict)
 
 
-def scores(answer: Answer, judged: bool) -> dict[str, float | None]:
-    """The six metrics of an answer, each 0..1; None for one that could not be had.
+def scores(reply: ScenarioReply, judged: bool) -> dict[str, float | None]:
+    """The six metrics of a reply, each 0..1; None for one that could not be had.
 
     Args:
-        answer: what was said.
+        reply: what was said.
         judged: whether :data:`JUDGED` are the judge's marks; else they are proxies.
     """
     marks: Mapping[str, float | None]
     if judged:
-        marks = {name: (answer.judged or {}).get(name) for name in JUDGED}
+        marks = {name: (reply.judged or {}).get(name) for name in JUDGED}
     else:
         marks = {
-            "relevance": relevance_proxy(answer),
-            "voice_suitability": voice_proxy(answer),
-            "empathy": empathy_proxy(answer),
+            "relevance": relevance_proxy(reply),
+            "voice_suitability": voice_proxy(reply),
+            "empathy": empathy_proxy(reply),
         }
     exact = {
-        "emotion": float(answer.state == answer.expected_state),
-        "strategy": float(answer.strategy == answer.expected_strategy),
-        "tts_alignment": tts_alignment(answer),
+        "emotion": float(reply.state == reply.expected_state),
+        "strategy": float(reply.strategy == reply.expected_strategy),
+        "tts_alignment": tts_alignment(reply),
     }
     return {name: exact[name] if name in exact else marks[name] for name in WEIGHTS}
 
@@ -194,44 +181,44 @@ def total(metrics: Mapping[str, float | None]) -> float | None:
     return 100 * math.fsum(values) if len(values) == len(WEIGHTS) else None
 
 
-def summarise(answers: Sequence[Answer], judged: bool) -> list[ModelScore]:
-    """The figures of each model, best total first; models without a complete answer last.
+def summarise(replies: Sequence[ScenarioReply], judged: bool) -> list[ModelScore]:
+    """The figures of each model, best total first; models without a complete reply last.
 
     Args:
-        answers: of all models.
+        replies: of all models.
         judged: whether :data:`JUDGED` are the judge's marks; else they are proxies.
     """
-    by_model: dict[str, list[Answer]] = {}
-    for answer in answers:
-        by_model.setdefault(answer.model, []).append(answer)
+    by_model: dict[str, list[ScenarioReply]] = {}
+    for reply in replies:
+        by_model.setdefault(reply.model, []).append(reply)
     figures = [_figures(name, own, judged) for name, own in by_model.items()]
     return sorted(figures, key=lambda model: -1.0 if model.total is None else model.total, reverse=True)
 
 
-def _figures(name: str, answers: Sequence[Answer], judged: bool) -> ModelScore:
-    measured = [scores(answer, judged) for answer in answers]
+def _figures(name: str, replies: Sequence[ScenarioReply], judged: bool) -> ModelScore:
+    measured = [scores(reply, judged) for reply in replies]
     complete = [metrics for metrics in measured if total(metrics) is not None]
     means = {
         metric: fmean(float(metrics[metric] or 0.0) for metrics in complete) for metric in WEIGHTS if complete
     }
     return ModelScore(
         name=name,
-        answers=len(answers),
+        answers=len(replies),
         complete=len(complete),
         total=total(means) if complete else None,
         metrics=means,
-        own_words=fmean(answer.source != "template" for answer in answers),
-        ms=median(answer.ms for answer in answers),
-        judge_failures=Counter(answer.judge_error for answer in answers if answer.judge_error),
-        rejections=Counter(reason for answer in answers for reason in answer.rejections),
-        faults=Counter(fault for answer in answers for fault in answer.faults),
+        own_words=fmean(reply.source != "template" for reply in replies),
+        ms=median(reply.ms for reply in replies),
+        judge_failures=Counter(reply.judge_error for reply in replies if reply.judge_error),
+        rejections=Counter(reason for reply in replies for reason in reply.rejections),
+        faults=Counter(fault for reply in replies for fault in reply.faults),
     )
 
 
-def tts_alignment(answer: Answer) -> float:
-    """Share of speed, tone and pitch that are those of EmotionLayer's table for the answer's strategy, 0..1."""
-    wanted = speech_settings(answer.strategy)
-    speech = answer.speech
+def tts_alignment(reply: ScenarioReply) -> float:
+    """Share of speed, tone and pitch that are those of EmotionLayer's table for the reply's strategy, 0..1."""
+    wanted = speech_settings(reply.strategy)
+    speech = reply.speech
     return (
         math.isclose(float(speech.get("speed", 0.0)), wanted.speed, abs_tol=0.005)
         + (speech.get("tone") == wanted.tone)
@@ -239,7 +226,7 @@ def tts_alignment(answer: Answer) -> float:
     ) / 3
 
 
-def relevance_proxy(answer: Answer) -> float | None:
+def relevance_proxy(reply: ScenarioReply) -> float | None:
     """Whether the reply speaks of what the draft and the caller speak of, 0..1.
 
     The mean of two overlaps of content words (no stop words; compared by their first five letters):
@@ -250,49 +237,49 @@ def relevance_proxy(answer: Answer) -> float | None:
     An overlap with a text that has no content word is left out; None where both are. 0 where the check finds a
     fault of content. It favours wordings near the template and does not see paraphrases.
     """
-    if set(answer.faults) - _VOICE_FAULTS - _TONE_FAULTS:
+    if set(reply.faults) - _VOICE_FAULTS - _TONE_FAULTS:
         return 0.0
-    reply, draft, caller = (_content(text, answer.language) for text in (answer.text, answer.draft, answer.caller))
-    parts = [len(reply & draft) / len(draft)] if draft else []
+    said, draft, caller = (_content(text, reply.language) for text in (reply.text, reply.draft, reply.caller))
+    parts = [len(said & draft) / len(draft)] if draft else []
     if caller:
-        parts.append(min(1.0, len(reply & caller) / min(2, len(caller))))
+        parts.append(min(1.0, len(said & caller) / min(2, len(caller))))
     return sum(parts) / len(parts) if parts else None
 
 
-def voice_proxy(answer: Answer) -> float:
+def voice_proxy(reply: ScenarioReply) -> float:
     """Whether the reply can be spoken and followed by ear, 0..1.
 
     The mean of six: at most 3 sentences (else 3 / n), at most 45 words (else 45 / n), at most 20 words a sentence
     (else 20 / n), an end like that of a sentence, no character or link that cannot be spoken, and SSML that is
     well-formed and holds the text to the letter. 0 where the check finds a fault of form.
     """
-    if _VOICE_FAULTS & set(answer.faults) or not answer.text.strip():
+    if _VOICE_FAULTS & set(reply.faults) or not reply.text.strip():
         return 0.0
-    count = len(sentences(answer.text.strip()))
-    words = len(answer.text.split())
+    count = len(sentences(reply.text.strip()))
+    words = len(reply.text.split())
     parts = (
         min(1.0, _SENTENCES / count),
         min(1.0, _WORDS / words),
         min(1.0, _WORDS_A_SENTENCE * count / words),
-        float(answer.text.rstrip()[-1] in ".!?…"),
-        float(not _UNSPEAKABLE.search(answer.text)),
-        float(_ssml_says(str(answer.speech.get("ssml", "")), answer.text)),
+        float(reply.text.rstrip()[-1] in ".!?…"),
+        float(not _UNSPEAKABLE.search(reply.text)),
+        float(_ssml_says(str(reply.speech.get("ssml", "")), reply.text)),
     )
     return sum(parts) / len(parts)
 
 
-def empathy_proxy(answer: Answer) -> float | None:
+def empathy_proxy(reply: ScenarioReply) -> float | None:
     """How near the reply's tone is to that of good replies of the expected strategy, 0..1.
 
     With d the Euclidean distance of the reply's valence and arousal, as our text reader reads them, from
     :data:`EMPATHY_AIMS`: 1 for d up to .15, 0 from .5 on, linear between. 0 where the check finds a fault of tone.
     None where the reply's tone cannot be read. It sees the tone, not whether the caller was understood.
     """
-    if _TONE_FAULTS & set(answer.faults):
+    if _TONE_FAULTS & set(reply.faults):
         return 0.0
-    if answer.valence is None or answer.arousal is None:
+    if reply.valence is None or reply.arousal is None:
         return None
-    distance = math.dist((answer.valence, answer.arousal), EMPATHY_AIMS[answer.expected_strategy])
+    distance = math.dist((reply.valence, reply.arousal), EMPATHY_AIMS[reply.expected_strategy])
     return min(1.0, max(0.0, (_FAR - distance) / (_FAR - _NEAR)))
 
 
@@ -317,63 +304,3 @@ def _stop_words(language: str) -> frozenset[str]:
 
     stop_words = get_lang_class(language).Defaults.stop_words
     return frozenset(part for word in stop_words for part in normalise(word, " ").split())
-
-
-def judge_messages(answer: Answer) -> list[dict[str, str]]:
-    """The chat that asks a judge for marks of :data:`JUDGED`; words of caller and reply are escaped JSON."""
-    data = {
-        "caller": answer.caller,
-        "state": answer.expected_state,
-        "strategy": answer.expected_strategy,
-        "facts": dict(answer.facts),
-        "reply": answer.text,
-    }
-    return [
-        {"role": "system", "content": _prompt("judge_system.j2").render(profile=answer.profile)},
-        {"role": "user", "content": _prompt("judge_user.j2").render(data)},
-    ]
-
-
-@cache
-def _prompt(name: str) -> jinja2.Template:
-    def load(name: str) -> tuple[str, str, None] | None:
-        found = find_text("en", f"prompts/{name}", own=False)
-        return (*found, None) if found else None
-
-    environment = jinja2.Environment(loader=jinja2.FunctionLoader(load), undefined=jinja2.StrictUndefined)
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
-    return environment.get_template(name)
-
-
-def read_marks(answer: str) -> dict[str, float] | None:
-    """The marks in a judge's answer, each 0..1; None where one is missing, ambiguous or not from 0 to 10.
-
-    Text around the JSON, code fences, marks such as ``"8"``, ``8/10`` or ``{"score": 8}``, and JSON with single
-    quotes, trailing commas or a missing brace are read; of several objects the last complete one counts.
-    """
-    marks = None
-    for record in json_objects(answer):
-        found = {re.sub("[ -]", "_", str(key).strip().lower()): value for key, value in record.items()}
-        if set(JUDGED) <= set(found):
-            marks = {name: _mark(found[name]) for name in JUDGED}
-    if marks is None:
-        marks = {name: _loose_mark(name, answer) for name in JUDGED}
-    complete = {name: mark for name, mark in marks.items() if mark is not None}
-    return complete if len(complete) == len(JUDGED) else None
-
-
-def _mark(value: Any) -> float | None:
-    if isinstance(value, Mapping):
-        value = value.get("score")
-    if isinstance(value, str):
-        matched = re.fullmatch(r"(\d+(?:\.\d+)?)(?:\s*/\s*10)?", value.strip())
-        value = float(matched.group(1)) if matched else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value / 10 if 0 <= value <= 10 else None
-
-
-def _loose_mark(name: str, text: str) -> float | None:
-    pattern = name.replace("_", "[_ -]") + r"[\"'*]*\s*[:=]\s*[\"'*]*(\d+(?:\.\d+)?)(?!\.?\d|\s*[-–]|\.\.)"
-    marks = {_mark(value) for value in re.findall(pattern, text, re.IGNORECASE)}
-    return marks.pop() if len(marks) == 1 else None
