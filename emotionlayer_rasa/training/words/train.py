@@ -16,7 +16,7 @@ from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import EMOTIONS
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 from emotionlayer_rasa.training.words.corpora import LabelledTexts, default_data, emo_bank, go_emotions
-from emotionlayer_rasa.training.words.encoder import TextEncoder, exported, find_encoder, fit, predict
+from emotionlayer_rasa.training.words.fine_tuning import TextEncoder, exported, find_encoder, fit, predict
 from emotionlayer_rasa.training.words.figures import all_outputs, f1, measure
 from emotionlayer_rasa.training.words.ngrams import fit_ngrams
 from emotionlayer_rasa.words.component import COMPONENT, TextEmotion, TextModel

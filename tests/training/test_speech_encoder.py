@@ -14,7 +14,7 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
-from emotionlayer_rasa.training.encoder import (
+from emotionlayer_rasa.training.speech_encoder import (
     EncoderSettings,
     LogMel,
     PooledEncoder,
