@@ -12,8 +12,8 @@ import yaml
 from emotionlayer_rasa.emotion.second_hearing import SecondHearing
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.settings import Settings, read_settings
-from emotionlayer_rasa.training.speech_encoder import EncoderSettings
 from emotionlayer_rasa.training.head import HeadSettings
+from emotionlayer_rasa.training.speech_encoder import EncoderSettings
 
 DEFAULT_CONFIG = Path(__file__).with_name("default.yml")
 """The configuration of the shipped model."""

@@ -17,11 +17,11 @@ from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.training.activations import Activations, ActivationStore
 from emotionlayer_rasa.training.config import TrainingSettings
 from emotionlayer_rasa.training.corpora import load_corpus
-from emotionlayer_rasa.training.speech_encoder import PooledEncoder
 from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.head import NO_SPEECH, Head, Targets, train_head
 from emotionlayer_rasa.training.network import export_encoder
 from emotionlayer_rasa.training.no_speech import KINDS, no_speech_sound
+from emotionlayer_rasa.training.speech_encoder import PooledEncoder
 from emotionlayer_rasa.training.teacher import clip_features, teacher_opinion
 from emotionlayer_rasa.training.vad import vad_targets
 

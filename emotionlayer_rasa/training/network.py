@@ -9,9 +9,9 @@ import onnxruntime
 import torch
 from torch import nn
 
-from emotionlayer_rasa.training.speech_encoder import PooledEncoder
 from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.head import Head
+from emotionlayer_rasa.training.speech_encoder import PooledEncoder
 
 SECOND = 16_000
 

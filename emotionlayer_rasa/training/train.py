@@ -18,10 +18,10 @@ from emotionlayer_rasa.training.activations import read_samples
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 from emotionlayer_rasa.training.config import DEFAULT_CONFIG, TrainingSettings, read_config
 from emotionlayer_rasa.training.corpora import filter_by_agreement
-from emotionlayer_rasa.training.speech_encoder import PooledEncoder
 from emotionlayer_rasa.training.held_out import cross_corpus, cross_validate, speaker_folds, tested_recordings
 from emotionlayer_rasa.training.material import activation_store, labelled_clips, prepare
 from emotionlayer_rasa.training.network import Network, export_network, largest_difference
+from emotionlayer_rasa.training.speech_encoder import PooledEncoder
 from emotionlayer_rasa.training.teacher import measure_teacher
 from emotionlayer_rasa.training.vad import orderings, student_concordance
 

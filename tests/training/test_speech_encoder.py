@@ -14,6 +14,8 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
+from emotionlayer_rasa.training.export import export_onnx
+from emotionlayer_rasa.training.network import export_encoder
 from emotionlayer_rasa.training.speech_encoder import (
     EncoderSettings,
     LogMel,
@@ -21,8 +23,6 @@ from emotionlayer_rasa.training.speech_encoder import (
     Pooling,
     WhisperLayers,
 )
-from emotionlayer_rasa.training.export import export_onnx
-from emotionlayer_rasa.training.network import export_encoder
 
 pytestmark = pytest.mark.train
 

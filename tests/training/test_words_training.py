@@ -10,8 +10,8 @@ from transformers import BertConfig, BertModel
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.training.words.corpora import emo_bank, go_emotions
-from emotionlayer_rasa.training.words.fine_tuning import TextEncoder, exported, predict
 from emotionlayer_rasa.training.words.figures import f1
+from emotionlayer_rasa.training.words.fine_tuning import TextEncoder, exported, predict
 from emotionlayer_rasa.training.words.ngrams import fit_ngrams
 from emotionlayer_rasa.training.words.train import TextTraining, train_text
 from emotionlayer_rasa.words.component import COMPONENT
