@@ -31,7 +31,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from emotionlayer_rasa.affect.escalation import Decision, History
+from emotionlayer_rasa.affect.escalation_rules import Decision, History
 from emotionlayer_rasa.affect.memory import LONGEST_MEMORY, AffectiveMemory, EmotionalProfile, Turn, remember
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import supported_language

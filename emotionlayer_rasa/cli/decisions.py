@@ -113,7 +113,7 @@ def _from_store(endpoints: Path, senders: tuple[str, ...]) -> dict[str, list[Map
 
 
 def _rows(sender: str, events: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
-    from emotionlayer_rasa.affect.escalation import Decision
+    from emotionlayer_rasa.affect.escalation_rules import Decision
 
     for event in events:
         decision = Decision.from_metadata(event.get("metadata"))

@@ -24,7 +24,7 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.constants import INTENT_NAME_KEY
 from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file
 
-from emotionlayer_rasa.affect.escalation import Condition, Decision, History, Rule, decide
+from emotionlayer_rasa.affect.escalation_rules import Condition, Decision, History, Rule, decide
 from emotionlayer_rasa.conversation import Conversation, memory_days
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.settings import Settings, read_settings
@@ -51,7 +51,7 @@ def _known(kind: str, names: Tuple[str, ...]) -> Callable[[str], str]:
 
 
 class ConditionSettings(Settings):
-    """Keys of a rule's ``when``; see :class:`emotionlayer_rasa.affect.escalation.Condition`.
+    """Keys of a rule's ``when``; see :class:`emotionlayer_rasa.affect.escalation_rules.Condition`.
 
     ``window`` is ``turns`` where it is not given: that many turns in a row.
     """
@@ -101,7 +101,7 @@ class ConditionSettings(Settings):
 
 
 class RuleSettings(Settings):
-    """Keys of a rule; see :class:`emotionlayer_rasa.affect.escalation.Rule`."""
+    """Keys of a rule; see :class:`emotionlayer_rasa.affect.escalation_rules.Rule`."""
 
     name: str = pydantic.Field(min_length=1)
     when: ConditionSettings
@@ -156,7 +156,7 @@ class EscalationPolicy(Policy):
     says how the action goes on. A form that has refused the turn, or that asked for the same slot a turn before,
     asks in vain: it holds no rule back, and no more does the two-stage fallback.
 
-    Why a rule fired stands in the metadata of the action (:class:`emotionlayer_rasa.affect.escalation.Decision`),
+    Why a rule fired stands in the metadata of the action (:class:`emotionlayer_rasa.affect.escalation_rules.Decision`),
     ``ActionExecuted.metadata["emotionlayer"]["escalation"]``. The policy keeps nothing itself: what has fired is
     read from there. Turns that Rasa takes back, as it does with each fallback, count, see
     :mod:`emotionlayer_rasa.conversation`. Their slots are put back where Rasa asks policies after that (not where

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from emotionlayer_rasa.affect.escalation_rules import Condition, Decision, Rule, decide
 
-from emotionlayer_rasa.affect.escalation import Condition, Decision, Rule, decide
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import (

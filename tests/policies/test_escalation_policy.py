@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from emotionlayer_rasa.affect.escalation_rules import Condition, Rule
 from rasa.core.brokers.file import FileEventBroker
 from rasa.core.policies.ensemble import DefaultPolicyPredictionEnsemble
 from rasa.core.policies.policy import PolicyPrediction
@@ -33,7 +34,6 @@ from rasa.shared.exceptions import InvalidConfigException
 from small_bot import CONFIG, DATA, DOMAIN, Bot, Talk, spoken, write_bot
 
 import emotionlayer_rasa
-from emotionlayer_rasa.affect.escalation import Condition, Rule
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.policies import EscalationPolicy
 from emotionlayer_rasa.utterance import METADATA_KEY
