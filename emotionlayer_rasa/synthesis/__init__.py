@@ -2,7 +2,7 @@
 
 from emotionlayer_rasa.synthesis.base import SpeechChunk, SpeechStream, SpeechStyle, SpeechSynthesizer
 from emotionlayer_rasa.synthesis.engines import SynthesisSettings, create_synthesizer
-from emotionlayer_rasa.synthesis.sentences import SentenceCutter
+from emotionlayer_rasa.synthesis.sentence_cutter import SentenceCutter
 
 __all__ = [
     "SentenceCutter",

@@ -11,7 +11,7 @@ from typing import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 import numpy as np
 import soxr
 
-from emotionlayer_rasa.synthesis.sentences import SentenceCutter
+from emotionlayer_rasa.synthesis.sentence_cutter import SentenceCutter
 
 SPEEDS = (0.8, 1.25)
 """Slowest and fastest speed of the response strategies, as a factor of the voice's normal rate."""

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from emotionlayer_rasa.synthesis.sentence_cutter import LONGEST, plain
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.synthesis import SentenceCutter
-from emotionlayer_rasa.synthesis.sentences import LONGEST, plain
 
 
 def cut(*pieces: str) -> list[str]:
