@@ -88,7 +88,7 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Case:
+class ScenarioCase:
     """What was decided on a scenario, and in how many milliseconds."""
 
     scenario: Scenario
@@ -245,17 +245,19 @@ def fusion_decider(language: str | None = None) -> Callable[[Scenario], Affectiv
     return decide
 
 
-def run_scenarios(scenarios: Iterable[Scenario], decide: Callable[[Scenario], AffectiveState]) -> list[Case]:
+def run_scenarios(
+    scenarios: Iterable[Scenario], decide: Callable[[Scenario], AffectiveState]
+) -> list[ScenarioCase]:
     """Decide on every scenario, one after the other, and take the time."""
     cases = []
     for scenario in scenarios:
         began = time.perf_counter()
         decided = decide(scenario)
-        cases.append(Case(scenario, decided, 1000 * (time.perf_counter() - began)))
+        cases.append(ScenarioCase(scenario, decided, 1000 * (time.perf_counter() - began)))
     return cases
 
 
-def measure_scenarios(cases: Sequence[Case]) -> dict[str, Any]:
+def measure_scenarios(cases: Sequence[ScenarioCase]) -> dict[str, Any]:
     """The figures of a run, ready for JSON.
 
     Returns:
@@ -289,7 +291,7 @@ def _mean(values: Iterable[float]) -> float:
     return sum(listed) / len(listed)
 
 
-def _record(case: Case) -> dict[str, Any]:
+def _record(case: ScenarioCase) -> dict[str, Any]:
     scenario, decided = case.scenario, case.decided
     return {
         "id": scenario.id,

@@ -12,12 +12,12 @@ from typing import Any, Iterator
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from emotionlayer_rasa.affect.escalation_rules import Decision
 from rasa.core.tracker_store import SQLTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, Event, SessionStarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from emotionlayer_rasa.affect.escalation_rules import Decision
 from emotionlayer_rasa.affect.memory import Reading
 from emotionlayer_rasa.cli import main
 

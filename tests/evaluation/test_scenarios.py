@@ -4,7 +4,7 @@ import pytest
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.evaluation.scenarios import (
-    Case,
+    ScenarioCase,
     canonical_state,
     canonical_strategy,
     fusion_decider,
@@ -172,10 +172,10 @@ def test_languages_are_guessed(data, half):
 def test_the_figures_count_matches_and_misses(write):
     first, second = read_scenarios(write([record(), record(id=8)]))
     cases = [
-        Case(
+        ScenarioCase(
             first, AffectiveState("frustration", "active_deescalation", 0.9, reasons=("words:complaint=.80",)), 1.0
         ),
-        Case(second, AffectiveState("anger", "active_deescalation", 0.6), 3.0),
+        ScenarioCase(second, AffectiveState("anger", "active_deescalation", 0.6), 3.0),
     ]
     result = measure_scenarios(cases)
     assert (result["emotion_match"], result["strategy_match"], result["scenarios"]) == (0.5, 1.0, 2)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from emotionlayer_rasa.affect.escalation_rules import Rule, decide
 
 from emotionlayer_rasa.affect import fuse
+from emotionlayer_rasa.affect.escalation_rules import Rule, decide
 from emotionlayer_rasa.audio.decoding import load_audio
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.emotion.prosody import measure_prosody

@@ -73,6 +73,21 @@ def test_a_good_answer_is_said(endpoint: Endpoint) -> None:
     assert len(endpoint.requests) == 1
 
 
+def test_a_reply_tells_the_draft_and_what_it_may_state(endpoint: Endpoint) -> None:
+    endpoint.script = [completion(GOOD_TEXT)]
+    answer = reply(composer(endpoint))
+    assert answer.draft not in ("", GOOD_TEXT)
+    assert answer.facts == {**SLOTS, "draft": answer.draft}
+
+
+def test_who_is_in_danger_is_told_what_nobody_checks(endpoint: Endpoint) -> None:
+    answer = reply(composer(endpoint, "wellbeing"), in_danger(1.0), "greet")
+    assert (answer.text, answer.facts) == (answer.draft, None)
+    calm = reply(ReplyComposer(profile="wellbeing"), ANGRY, "greet")
+    assert calm.facts is not None
+    assert set(calm.facts) == {"draft", "crisis"}
+
+
 def test_a_refused_answer_is_corrected_once(endpoint: Endpoint) -> None:
     endpoint.script = [completion(BAD_TEXT), completion(GOOD_TEXT)]
     composing = composer(endpoint)
