@@ -156,7 +156,8 @@ class EscalationPolicy(Policy):
     says how the action goes on. A form that has refused the turn, or that asked for the same slot a turn before,
     asks in vain: it holds no rule back, and no more does the two-stage fallback.
 
-    Why a rule fired stands in the metadata of the action (:class:`emotionlayer_rasa.affect.escalation_rules.Decision`),
+    Why a rule fired stands in the metadata of the action
+    (:class:`emotionlayer_rasa.affect.escalation_rules.Decision`),
     ``ActionExecuted.metadata["emotionlayer"]["escalation"]``. The policy keeps nothing itself: what has fired is
     read from there. Turns that Rasa takes back, as it does with each fallback, count, see
     :mod:`emotionlayer_rasa.conversation`. Their slots are put back where Rasa asks policies after that (not where
