@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from cases import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,7 +100,7 @@ def test_the_emotion_of_a_turn_is_the_voices_or_else_the_words():
     assert Utterance(Transcript("hi")).reading == EmotionReading()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "metadata",
     [
         None,
@@ -138,8 +139,8 @@ def test_context_is_a_superset_of_emotionlayers(scores, valence, arousal, domina
     json.dumps(context)
 
 
-@pytest.mark.parametrize(
-    ("label", "canonical"),
+@for_each(
+    "label, canonical",
     [
         ("Angry", "anger"),
         ("ang", "anger"),

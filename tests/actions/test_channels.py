@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator, List, Tuple
 import pytest
 import rasa.core.channels
 import socketio
+from cases import for_each
 from rasa.core.channels.botframework import BotFramework
 from rasa.core.channels.callback import CallbackOutput
 from rasa.core.channels.channel import CollectingOutputChannel, InputChannel, OutputChannel
@@ -247,7 +248,7 @@ def test_no_channel_of_rasa_is_forgotten() -> None:
     assert not CHAT_CHANNELS & PAYLOAD_CHANNELS
 
 
-@pytest.mark.parametrize(("kind", "name"), list(cases()))
+@for_each("kind, name", list(cases()))
 def test_every_channel_of_rasa_sends_the_text_and_a_payload_only_where_it_carries_one(
     kind: type, name: str
 ) -> None:

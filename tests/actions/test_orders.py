@@ -1,15 +1,15 @@
 import asyncio
 from typing import Any
 
-import pytest
+from cases import for_each
 from rasa_sdk import Tracker
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions.orders import ActionLookUpOrder, order_number
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
+@for_each(
+    "text, number",
     [
         ("my order is 1042", "1042"),
         ("one zero four two", "1042"),

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from emotionlayer_rasa.affect.escalation_rules import Condition, Decision, Rule, decide
+from cases import for_each
 
+from emotionlayer_rasa.affect.escalation_rules import Condition, Decision, Rule, decide
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import (
@@ -71,8 +72,8 @@ def hold(events: list[dict[str, Any]], *rules: Rule) -> list[str | None]:
     return fired
 
 
-@pytest.mark.parametrize(
-    ("turns", "fires"),
+@for_each(
+    "turns, fires",
     [
         ([user("anger"), user("frustration")], True),
         ([user("anger"), user("neutral"), user("anger")], True),

@@ -1,4 +1,5 @@
 import pytest
+from cases import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,8 +30,8 @@ def words(label=UNKNOWN, pad=MIDDLE, share=0.5, **cues):
     )
 
 
-@pytest.mark.parametrize(
-    ("heard", "state", "strategy"),
+@for_each(
+    "heard, state, strategy",
     [
         (voice("anger", 0.1, 0.95, 0.9), "anger", "active_deescalation"),
         (voice("anger", 0.33, 0.85, 0.6), "anger", "active_deescalation"),

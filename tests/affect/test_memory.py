@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,8 +81,8 @@ def test_smoothing_halves_a_turn_after_two_more() -> None:
     assert remember([turn(UNKNOWN)]).valence is None
 
 
-@pytest.mark.parametrize(
-    ("valences", "trend"),
+@for_each(
+    "valences, trend",
     [
         ((0.8, 0.2), "steady"),
         ((0.8, 0.5, 0.2), "falling"),
@@ -331,7 +332,7 @@ PROFILE = {
 }
 
 
-@pytest.mark.parametrize(
+@for_each(
     "broken",
     [
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
+from cases import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +22,8 @@ def test_nothing_known_is_nothing_urgent() -> None:
     assert priority(memory(Reading(1.0), Reading(2.0))) == 0
 
 
-@pytest.mark.parametrize(
-    ("remembered", "points"),
+@for_each(
+    "remembered, points",
     [
         (memory(Reading(1.0, "neutral", 0.9)), 10),
         (memory(Reading(1.0, "satisfaction", 0.9), trend="rising"), 0),

@@ -1,4 +1,4 @@
-import pytest
+from cases import for_each
 
 from emotionlayer_rasa.affect import SPEECH_SETTINGS, speech_settings, strategy
 from emotionlayer_rasa.taxonomy import STATES, STRATEGIES, UNKNOWN
@@ -16,8 +16,8 @@ def state(name: str, arousal: float = 0.6, dominance: float = 0.45) -> Affective
     return AffectiveState(name, valence=0.3, arousal=arousal, dominance=dominance)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
+@for_each(
+    "name, expected",
     [
         ("neutral", "direct_efficiency"),
         ("enthusiasm", "positive_mirroring"),
@@ -35,8 +35,8 @@ def test_emotionlayers_table(name, expected):
     assert strategy(state(name)) == strategy(AffectiveState(name)) == expected
 
 
-@pytest.mark.parametrize(
-    ("what", "heard", "said", "expected"),
+@for_each(
+    "what, heard, said, expected",
     [
         (state("frustration", 0.28, 0.25), SAD, None, "empathic_validation"),
         (state("frustration", 0.65, 0.45), SAD, None, "active_deescalation"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from cases import for_each
 
 from emotionlayer_rasa.audio import (
     SAMPLE_RATE,
@@ -53,9 +54,9 @@ def snr_db(heard: Waveform, expected: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(signal**2) / np.mean(noise**2)))
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
-@pytest.mark.parametrize(
-    ("container", "subtype", "least_db"),
+@for_each("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
+@for_each(
+    "container, subtype, least_db",
     [
         ("WAV", "PCM_U8", 28),
         ("WAV", "PCM_16", 70),
@@ -129,7 +130,7 @@ def test_channels_are_averaged() -> None:
     np.testing.assert_allclose(six.samples, left, atol=1e-6)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "mix",
     [
         [1, -1],
@@ -142,9 +143,8 @@ def test_channels_are_averaged() -> None:
         [1, -1, 0, -1],
         [1, 1, -1, -1, 1, -1],
     ],
-    ids=str,
 )
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "RAW"])
+@for_each("container", ["WAV", "FLAC", "OGG", "RAW"])
 def test_a_voice_is_never_averaged_away(mix: list[float], container: str) -> None:
     speech = soundfile.read(SPEECH, dtype="float32")[0]
     channels = np.outer(speech, mix)
@@ -204,9 +204,9 @@ def test_wav_from_a_pipe_has_no_length(size: int) -> None:
     assert snr_db(decode_audio(bytes(data)), tones(16000)) > 70
 
 
-@pytest.mark.parametrize("off", [44, 8, -2, 100, 3000, -3000])
-@pytest.mark.parametrize("riff", [0, 36, 0xFFFF_FFFF])
-@pytest.mark.parametrize("rate", [8000, 48000])
+@for_each("off", [44, 8, -2, 100, 3000, -3000])
+@for_each("riff", [0, 36, 0xFFFF_FFFF])
+@for_each("rate", [8000, 48000])
 def test_a_wav_size_that_is_a_little_off_is_no_damage(off: int, riff: int, rate: int) -> None:
     data = bytearray(encode(tones(rate, 4.0), rate, "WAV", "PCM_16"))
     struct.pack_into("<I", data, 4, riff)
@@ -249,8 +249,8 @@ def test_flac_from_a_pipe_has_no_length() -> None:
         decode_audio(bytes(data), AudioLimits(max_seconds=2))
 
 
-@pytest.mark.parametrize(
-    ("container", "subtype"),
+@for_each(
+    "container, subtype",
     [
         ("WAV", "PCM_16"),
         ("WAV", "FLOAT"),
@@ -260,7 +260,7 @@ def test_flac_from_a_pipe_has_no_length() -> None:
         ("MP3", "MPEG_LAYER_III"),
     ],
 )
-@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+@for_each("kept", [0.1, 0.5, 0.9])
 def test_a_cut_file_is_truncated(container: str, subtype: str, kept: float) -> None:
     speech = load_audio(SPEECH).samples
     data = encode(speech, SAMPLE_RATE, container, subtype)
@@ -277,29 +277,19 @@ ID3V1 = b"TAG" + bytes(125)
 APE = b"APETAGEX" + struct.pack("<4I8x", 2000, 32, 0, 0xA000_0000)
 
 
-@pytest.mark.parametrize("rate", [8000, 16000, 44100])
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (id3v2(128), ID3V1),
-        (id3v2(128) + id3v2(1000), b""),
-        (id3v2(0) + bytes(3000), b""),
-        (bytes(5000), bytes(5000)),
-        (b"\x82\x19\xee\xff\xe3\x10" * 80, b""),
-        (b"", APE + ID3V1),
-        (b"", b"\xff\xfb"),
-        (b"", id3v2(100)),
-    ],
-    ids=[
-        "tags",
-        "two tags",
-        "tag and padding",
-        "padding",
-        "part of a frame",
-        "APE",
-        "begun frame",
-        "tag at the end",
-    ],
+@for_each("rate", [8000, 16000, 44100])
+@for_each(
+    "before, after",
+    {
+        "tags": (id3v2(128), ID3V1),
+        "two tags": (id3v2(128) + id3v2(1000), b""),
+        "tag and padding": (id3v2(0) + bytes(3000), b""),
+        "padding": (bytes(5000), bytes(5000)),
+        "part of a frame": (b"\x82\x19\xee\xff\xe3\x10" * 80, b""),
+        "APE": (b"", APE + ID3V1),
+        "begun frame": (b"", b"\xff\xfb"),
+        "tag at the end": (b"", id3v2(100)),
+    },
 )
 def test_what_surrounds_mp3_frames_is_no_damage(before: bytes, after: bytes, rate: int) -> None:
     frames = encode(tones(rate), rate, "MP3", "MPEG_LAYER_III")
@@ -461,8 +451,8 @@ def test_a_small_file_that_unpacks_into_hours_is_refused_without_unpacking() -> 
     assert peak < 20 * 2**20
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 24000, 44100, 48000])
-@pytest.mark.parametrize(("encoding", "subtype"), [("pcm16", "PCM_16"), ("mulaw", "ULAW"), ("alaw", "ALAW")])
+@for_each("rate", [8000, 11025, 16000, 24000, 44100, 48000])
+@for_each("encoding, subtype", [("pcm16", "PCM_16"), ("mulaw", "ULAW"), ("alaw", "ALAW")])
 def test_a_stream_in_pieces_gives_what_the_whole_gives(rate: int, encoding: RawEncoding, subtype: str) -> None:
     raw = encode(tones(rate, 2.0), rate, "RAW", subtype)
     whole = decode_raw(raw, encoding, rate).samples

@@ -5,6 +5,7 @@ from typing import Sequence
 
 import numpy as np
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.audio import Endpointer, EndpointSettings, VoiceActivityDetector, load_audio
 from emotionlayer_rasa.audio.endpointing import Boundary, Ended, NoiseFloor, Paused, Resumed, Started
@@ -190,9 +191,9 @@ def test_the_floor_follows_the_noise_and_not_the_speech() -> None:
     assert floor.db == pytest.approx(-60, abs=1.0)
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
-@pytest.mark.parametrize(
-    ("name", "first_s", "last_s"),
+@for_each("detector", DETECTORS)
+@for_each(
+    "name, first_s, last_s",
     [
         ("en_complaint", 0.2, 5.95),
         ("en_order", 0.2, 4.3),

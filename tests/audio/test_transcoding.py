@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, AudioLimits, decode_audio, load_audio, transcoding
 from emotionlayer_rasa.errors import (
@@ -48,7 +49,7 @@ def recorded(folder: Path, suffix: str, options: str, source: Path = SPEECH) -> 
     return file.read_bytes()
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@for_each("name", [*FORMATS])
 def test_what_browsers_and_phones_record_is_read(name: str, tmp_path: Path) -> None:
     heard = decode_audio(recorded(tmp_path, *FORMATS[name]))
     expected = load_audio(SPEECH).samples
@@ -72,10 +73,8 @@ def test_an_aac_stream_may_begin_anywhere(tmp_path: Path) -> None:
     assert decode_audio(b"ID3\x04\0\0\0\0\0\x20" + bytes(32) + stream).duration_s == pytest.approx(4.4, abs=0.2)
 
 
-@pytest.mark.parametrize(
-    "name", ["WebM with its length", "a voice memo, index last", "an M4A, index first", "Speex"]
-)
-@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
+@for_each("name", ["WebM with its length", "a voice memo, index last", "an M4A, index first", "Speex"])
+@for_each("kept", [0.2, 0.5, 0.9])
 def test_a_cut_recording_is_truncated(name: str, kept: float, tmp_path: Path) -> None:
     data = recorded(tmp_path, *FORMATS[name])
     with pytest.raises(TruncatedAudioError, match="again"):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import string
 
 import pytest
+from cases import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.handoff.redaction import redact
 
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
+@for_each(
+    "text, masked",
     [
         ("write to Mary.Smith+shop@mail.example.co.uk please", "write to [email] please"),
         ("john dot smith at example dot com thanks", "[email] thanks"),
@@ -51,7 +52,7 @@ def test_personal_data_is_masked(text: str, masked: str) -> None:
     assert redact(text) == masked
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "where is order 1042",
@@ -90,7 +91,7 @@ def test_long_texts_are_cut() -> None:
     assert len(redact("word " * 10_000)) == 2000
 
 
-@pytest.mark.parametrize("piece", ["a.", "1 ", "one ", "IT60", "my name is ", "- ", "a at ", "a dot ", "(", "+"])
+@for_each("piece", ["a.", "1 ", "one ", "IT60", "my name is ", "- ", "a at ", "a dot ", "(", "+"])
 def test_no_text_takes_forever(piece: str) -> None:
     assert redact(piece * 1000)
 

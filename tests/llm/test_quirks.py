@@ -13,6 +13,7 @@ import re
 from typing import Any, Callable, Mapping
 
 import pytest
+from cases import for_each
 from llm_endpoint import Answer, Endpoint, completion, delta, events, refusal, streamed, whole
 
 from emotionlayer_rasa.errors import LLMError
@@ -365,10 +366,11 @@ REFUSALS: dict[str, Quirk] = {
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["plain", "live"])
-@pytest.mark.parametrize("quirk", REWORDED.values(), ids=REWORDED.keys())
+@for_each("quirk", REWORDED)
 def test_a_reworded_draft_is_said_without_what_stands_around_it(
     endpoint: Endpoint, quirk: Quirk, live: bool
 ) -> None:
+    endpoint.requests.clear()
     endpoint.answer = lambda request: quirk(request, SAID)
     (reply,) = replies(composer(endpoint), live)
     assert (reply.text, reply.source, reply.reasons) == (SAID, "llm", ())
@@ -377,10 +379,11 @@ def test_a_reworded_draft_is_said_without_what_stands_around_it(
 
 @pytest.mark.parametrize("mode", ["rephrase", "compose"])
 @pytest.mark.parametrize("live", [False, True], ids=["plain", "live"])
-@pytest.mark.parametrize("quirk", [*TEXTS.values(), *FORMS.values()], ids=[*TEXTS, *FORMS])
+@for_each("quirk", {**TEXTS, **FORMS})
 def test_a_fit_answer_is_said_in_whatever_form_it_comes(
     endpoint: Endpoint, quirk: Quirk, live: bool, mode: str
 ) -> None:
+    endpoint.requests.clear()
     endpoint.answer = lambda request: quirk(request, JSON if mode == "compose" else SAID)
     (reply,) = replies(composer(endpoint, mode=mode), live)
     assert (reply.text, reply.source, reply.reasons) == (SAID, "llm", ())
@@ -389,10 +392,11 @@ def test_a_fit_answer_is_said_in_whatever_form_it_comes(
 
 @pytest.mark.parametrize("mode", ["rephrase", "compose"])
 @pytest.mark.parametrize("live", [False, True], ids=["plain", "live"])
-@pytest.mark.parametrize("quirk", REFUSALS.values(), ids=REFUSALS.keys())
+@for_each("quirk", REFUSALS)
 def test_what_an_endpoint_refuses_is_left_out_and_it_is_asked_for_it_only_once(
     endpoint: Endpoint, quirk: Quirk, live: bool, mode: str
 ) -> None:
+    endpoint.requests.clear()
     endpoint.answer = lambda request: quirk(request, JSON if mode == "compose" else SAID)
     composing = composer(endpoint, mode=mode)
     first, *others = replies(composing, live, 3)
@@ -428,8 +432,8 @@ def test_a_model_whose_thoughts_take_all_the_tokens_gets_room_for_them(endpoint:
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["plain", "live"])
-@pytest.mark.parametrize(
-    ("answer", "reason"),
+@for_each(
+    "answer, reason",
     [
         (written(f"<think>{THOUGHTS} ")({}, SAID), "llm.empty"),
         (whole({"content": None, "reasoning_content": SAID}), "llm.empty"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, said
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
+@for_each(
+    "written, meant",
     [
         ("You are welcome.", "You are welcome."),
         ("<think>a</think>b", "b"),

@@ -11,6 +11,7 @@ from typing import Any, Iterator
 from xml.etree import ElementTree
 
 import pytest
+from cases import for_each
 from rasa.core.constants import DEFAULT_REQUEST_TIMEOUT
 from rasa.core.nlg.callback import CallbackNaturalLanguageGenerator, nlg_request_format
 from rasa.shared.core.domain import Domain
@@ -188,7 +189,7 @@ def test_the_bots_own_custom_payload_wins() -> None:
     assert answer("utter_card", caller()) == {"custom": {"blocks": [{"type": "section"}]}}
 
 
-@pytest.mark.parametrize("channel", [*sorted(CHAT_CHANNELS), "my_channel", ""])
+@for_each("channel", [*sorted(CHAT_CHANNELS), "my_channel", ""])
 def test_channels_that_carry_no_payload_get_no_speech_settings(channel: str) -> None:
     said = answer("utter_hours", caller(), channel=channel)
     assert said["text"].startswith("I am sorry about this.")
@@ -217,10 +218,8 @@ def test_whatever_fails_the_original_is_said_and_nothing_leaks(
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize(
-    "tracker", [None, [], {}, {"slots": 1, "events": 2}, {"slots": {}, "events": [{}, 3, None]}]
-)
-@pytest.mark.parametrize("channel", [None, "text", {"name": None}])
+@for_each("tracker", [None, [], {}, {"slots": 1, "events": 2}, {"slots": {}, "events": [{}, 3, None]}])
+@for_each("channel", [None, "text", {"name": None}])
 def test_a_strange_request_is_answered_all_the_same(tracker: Any, channel: Any) -> None:
     generator = ResponseGenerator(DOMAIN.responses)
     call = {"response": "utter_hours", "tracker": tracker, "channel": channel, "arguments": None}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import spacy
+from cases import for_each
 from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.resource import Resource
 from rasa.shared.core.domain import Domain
@@ -175,7 +176,7 @@ def test_typed_words_get_an_emotion_and_the_state_that_follows_from_it() -> None
     assert furious["strategy"] == "active_deescalation"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "where is my order 1234",

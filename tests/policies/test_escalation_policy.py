@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from cases import for_each
 from click.testing import CliRunner
-from emotionlayer_rasa.affect.escalation_rules import Condition, Rule
 from rasa.core.brokers.file import FileEventBroker
 from rasa.core.policies.ensemble import DefaultPolicyPredictionEnsemble
 from rasa.core.policies.policy import PolicyPrediction
@@ -34,6 +34,7 @@ from rasa.shared.exceptions import InvalidConfigException
 from small_bot import CONFIG, DATA, DOMAIN, Bot, Talk, spoken, write_bot
 
 import emotionlayer_rasa
+from emotionlayer_rasa.affect.escalation_rules import Condition, Rule
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.policies import EscalationPolicy
 from emotionlayer_rasa.utterance import METADATA_KEY
@@ -262,8 +263,8 @@ def when(**keys: Any) -> dict[str, Any]:
     return rule(when=keys)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"),
+@for_each(
+    "wrong, said",
     [
         (
             rule(typo=1),

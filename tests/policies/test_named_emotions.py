@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cases import for_each
 from rasa.core.agent import Agent
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
@@ -172,7 +173,7 @@ def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return bot(folder, policies, initial=initial, stories=stories, rules=NAMED_IN_RULES), in_stories
 
 
-@pytest.mark.parametrize("label", LABELS)
+@for_each("label", LABELS)
 def test_no_emotion_changes_a_dialogue_that_does_not_mention_it(
     named: tuple[Agent, bool], loop: asyncio.AbstractEventLoop, label: str
 ) -> None:
@@ -183,7 +184,7 @@ def test_no_emotion_changes_a_dialogue_that_does_not_mention_it(
             assert talk.say(text, in_emotion(label)) == [expected, "action_listen"], (name, text)
 
 
-@pytest.mark.parametrize("label", LABELS)
+@for_each("label", LABELS)
 def test_a_story_that_names_an_emotion_is_taken_with_it_alone(
     named: tuple[Agent, bool], loop: asyncio.AbstractEventLoop, label: str
 ) -> None:
@@ -193,10 +194,8 @@ def test_a_story_that_names_an_emotion_is_taken_with_it_alone(
     assert talk.say("it is broken", in_emotion(label))[0] == ("utter_offer" if offered else "utter_sorry")
 
 
-@pytest.mark.parametrize("label", LABELS)
-@pytest.mark.parametrize(
-    ("answer", "action"), [("yes", "utter_person"), ("nope", "utter_ok"), ("/affirm", "utter_person")]
-)
+@for_each("label", LABELS)
+@for_each("answer, action", [("yes", "utter_person"), ("nope", "utter_ok"), ("/affirm", "utter_person")])
 def test_a_story_that_names_an_emotion_goes_on_in_any(
     named: tuple[Agent, bool], loop: asyncio.AbstractEventLoop, label: str, answer: str, action: str
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.response.answer import Answer, answer_schema, read_answer, read_beginning, read_wording
@@ -14,7 +15,7 @@ from emotionlayer_rasa.taxonomy import STRATEGIES
 REPLY = "I'm sorry. Order 1042 is on its way."
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         '{"strategy": "s", "tone": "t", "reply": "I\'m sorry. Order 1042 is on its way."}',
@@ -102,7 +103,7 @@ DRAFT = "Your order 1042 is on its way."
 WORDS = "I'm sorry. Order 1042 is on its way."
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         WORDS,
@@ -129,8 +130,8 @@ def test_a_time_of_day_is_no_colon() -> None:
     assert read_wording('Here it is: "We open at 9:30."', "We open at 9:30.") == "We open at 9:30."
 
 
-@pytest.mark.parametrize(
-    ("text", "draft"),
+@for_each(
+    "text, draft",
     [
         ('"Express" and "next day" are both free."', DRAFT),
         ('"Express" is free, not "next day"', DRAFT),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cases import for_each
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import read_file
@@ -86,8 +87,8 @@ def test_a_book_is_too_long_and_is_not_read(reply):
     assert check_reply(reply, NEUTRAL, "en") == ("too_long",)
 
 
-@pytest.mark.parametrize(
-    ("reply", "slots"),
+@for_each(
+    "reply, slots",
     [
         ("It is expected on 12 May.", {"eta": "2026-05-12"}),
         ("It is expected on Tuesday, the twelfth of May.", {"eta": "2026-05-12"}),
@@ -371,8 +372,8 @@ def test_where_something_is_printed_is_no_blame(language: str, info: str, blame:
     assert "blame" in check_reply(blame, NEUTRAL, language)
 
 
-@pytest.mark.parametrize(
-    ("reason", "language", "reply", "caller"),
+@for_each(
+    "reason, language, reply, caller",
     [
         ("advice", "it", "Ne prenda due insieme adesso.", "ho saltato la pastiglia"),
         ("advice", "it", "Non c'è nessun rischio.", "ho saltato la pastiglia"),
@@ -396,8 +397,8 @@ def test_faults_by_mechanism(reason: str, language: str, reply: str, caller: str
     assert reason in check_reply(reply, "direct_efficiency", language, caller=caller)
 
 
-@pytest.mark.parametrize(
-    ("language", "strategy", "reply", "caller"),
+@for_each(
+    "language, strategy, reply, caller",
     [
         ("en", "empathic_validation", "Still shaking is nothing to be ashamed of, I'm sorry.", ""),
         ("en", "positive_mirroring", "Every one of those days was your own doing!", ""),

@@ -1,6 +1,7 @@
 """What a reply says has happened, or will, must stand in a slot or come from the caller."""
 
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.response import check_reply
 
@@ -115,8 +116,8 @@ def test_a_small_number_needs_a_slot_too(reply: str, language: str, slots: dict[
     assert check_reply(reply, "direct_efficiency", language, facts=others) == ("unbacked_fact",)
 
 
-@pytest.mark.parametrize(
-    ("reply", "language"),
+@for_each(
+    "reply, language",
     [
         ("Let's take four slow breaths.", "en"),
         ("Please tell me the last four digits of the card.", "en"),
@@ -161,8 +162,8 @@ def test_what_is_said_about_a_secret_or_a_feeling_is_no_claim(reply: str, langua
     assert check_reply(reply, "empathic_validation", language) == ()
 
 
-@pytest.mark.parametrize(
-    ("language", "reply", "slots"),
+@for_each(
+    "language, reply, slots",
     [
         ("en", "Your complaint is logged as RC-5521.", {"ticket": "RC-5521"}),
         ("en", "P1-44 is with the engineers.", {"ticket": "P1-44"}),
@@ -186,8 +187,8 @@ def test_a_slot_whose_value_is_named_vouches_for_what_it_is_about(
     assert check_reply(reply, "direct_efficiency", language)
 
 
-@pytest.mark.parametrize(
-    ("language", "reply", "slots"),
+@for_each(
+    "language, reply, slots",
     [
         ("en", "RF-12 is logged, and your refund has been paid.", {"ticket": "RF-12"}),
         ("en", "RF-12 is open. It will be fixed for certain.", {"ticket": "RF-12"}),
@@ -245,8 +246,8 @@ def test_what_happened_again_happened_twice() -> None:
     assert check_reply(reply, "active_deescalation", "it", caller="È passato di nuovo senza fermarsi!") == ()
 
 
-@pytest.mark.parametrize(
-    ("language", "reply", "slots"),
+@for_each(
+    "language, reply, slots",
     [
         ("it", "Il carro attrezzi arriva fra 40 minuti.", {"eta": "40 minuti"}),
         ("it", "Il carro attrezzi è da lei tra venti minuti.", {"tow_truck_eta": "20 minuti"}),

@@ -1,4 +1,5 @@
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import check_reply
@@ -7,8 +8,8 @@ from emotionlayer_rasa.response.facts import stated_times
 from emotionlayer_rasa.response.rules import check_rules
 
 
-@pytest.mark.parametrize(
-    ("language", "said", "time"),
+@for_each(
+    "language, said, time",
     [
         ("en", "half past two", "14:30"),
         ("en", "half past two in the afternoon", "14:30"),
@@ -84,8 +85,8 @@ def test_a_stretch_of_time_is_that_of_a_slot_and_no_other(language: str, said: s
     assert "unbacked_fact" in other
 
 
-@pytest.mark.parametrize(
-    ("language", "said", "eta"),
+@for_each(
+    "language, said, eta",
     [
         ("en", "half an hour", "30 minutes"),
         ("en", "a quarter of an hour", "15 minutes"),

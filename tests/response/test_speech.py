@@ -1,6 +1,7 @@
 from xml.etree import ElementTree
 
 import pytest
+from cases import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,8 +42,8 @@ def spoken(document: str) -> str:
     return "".join(root.itertext())
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("text", HOSTILE)
+@for_each("strategy", STRATEGIES)
+@for_each("text", HOSTILE)
 def test_hostile_text_stays_text(strategy: str, text: str) -> None:
     payload = speech_payload(text, strategy, "it")
     assert spoken(payload["ssml"]) == "".join(char for char in text if char not in FORBIDDEN)

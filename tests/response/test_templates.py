@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from cases import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def test_english_and_italian_have_the_same_situations() -> None:
     assert set(replies("en").strategies) == set(replies("it").strategies) == set(STRATEGIES)
 
 
-@pytest.mark.parametrize(("language", "strategy"), list(product(languages(), STRATEGIES)))
+@for_each("language, strategy", list(product(languages(), STRATEGIES)))
 def test_every_situation_renders_with_and_without_facts_in_two_wordings(language: str, strategy: str) -> None:
     for situation, slots in product(replies(language).situations, FACTS):
         texts = {draft_reply(situation, strategy, slots, language, ["…"] * turn).text for turn in range(4)}
@@ -60,7 +61,8 @@ def test_every_situation_renders_with_and_without_facts_in_two_wordings(language
     assert guidance(strategy, language)
 
 
-@pytest.mark.parametrize(("language", "strategy"), list(product(languages(), STRATEGIES)))
+@pytest.mark.parametrize("language", languages())
+@for_each("strategy", STRATEGIES)
 def test_every_draft_passes_the_check(language: str, strategy: str) -> None:
     """As a draft; and where it is worded for the strategy, also on its own.
 
@@ -90,7 +92,7 @@ def test_every_draft_passes_the_check(language: str, strategy: str) -> None:
     assert not faults, "\n".join(f"{situation}, {sorted(found)}: {text}" for situation, text, found in faults)
 
 
-@pytest.mark.parametrize(("profile", "language", "strategy"), list(product(PROFILES, languages(), STRATEGIES)))
+@for_each("profile, language, strategy", list(product(PROFILES, languages(), STRATEGIES)))
 def test_ten_turns_about_one_thing_do_not_repeat_themselves(profile: str, language: str, strategy: str) -> None:
     for situation, facts in product(replies(language, profile).situations, FACTS):
         said: list[str] = []
@@ -103,7 +105,7 @@ def test_ten_turns_about_one_thing_do_not_repeat_themselves(profile: str, langua
         assert len(rounds) == 1, "a wording came back before all others had their turn"
 
 
-@pytest.mark.parametrize(("language", "strategy"), list(product(languages(), STRATEGIES)))
+@for_each("language, strategy", list(product(languages(), STRATEGIES)))
 def test_ten_turns_of_a_call_do_not_repeat_themselves(language: str, strategy: str) -> None:
     """A caller who asks, gives a number, complains, is not understood, and complains again."""
     turns = ["greet", "order_status", "inform", "complaint", "nlu_fallback", "order_status", "complaint"]
@@ -164,8 +166,8 @@ def test_a_bots_own_profile_wins_over_its_own_replies(bot: Path) -> None:
     assert draft_reply("greet", "", {}).text == "Hi."
 
 
-@pytest.mark.parametrize(
-    ("text", "strategy", "language", "opened"),
+@for_each(
+    "text, strategy, language, opened",
     [
         ("Which order is it?", "active_deescalation", "en", "I am sorry about this. Which order is it?"),
         (

@@ -1,4 +1,5 @@
 import pytest
+from cases import for_each
 
 from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.response import check_reply
@@ -81,8 +82,8 @@ def test_a_grieving_caller_is_met_with_a_word_of_comfort(language: str, caller: 
     assert check_reply(cold, validation, language, caller="Ciao" if language == "it" else "Hello") == ()
 
 
-@pytest.mark.parametrize(
-    ("language", "reply", "fits"),
+@for_each(
+    "language, reply, fits",
     [
         ("en", "Don't get excited. One pass means nothing.", False),
         ("en", "Isn't that great? Enjoy the evening!", True),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from emotionlayer_rasa.synthesis.sentence_cutter import LONGEST, plain
+from cases import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.synthesis import SentenceCutter
+from emotionlayer_rasa.synthesis.sentence_cutter import LONGEST, plain
 
 
 def cut(*pieces: str) -> list[str]:
@@ -13,8 +14,8 @@ def cut(*pieces: str) -> list[str]:
     return [sentence for piece in pieces for sentence in cutter.feed(piece)] + cutter.finish()
 
 
-@pytest.mark.parametrize(
-    ("text", "sentences"),
+@for_each(
+    "text, sentences",
     [
         ("Hello. How are you?", ["Hello.", "How are you?"]),
         ("Really?! Yes… No", ["Really?!", "Yes…", "No"]),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cases import for_each
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import normalise
@@ -39,8 +40,8 @@ def test_matches_add_up_and_weaker_ones_inside_stronger_do_not():
     assert cues("right now quick")["urgency"] == pytest.approx(1 - 0.2 * 0.8)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "text", "found"),
+@for_each(
+    "pattern, text, found",
     [
         ("it broke", "It... broke", True),
         ("it broke", "it never broke", False),
@@ -123,8 +124,8 @@ def test_the_same_cues_without_case_and_punctuation(language):
     assert changed <= 0.1 * len(texts)
 
 
-@pytest.mark.parametrize(
-    ("language", "text", "cue"),
+@for_each(
+    "language, text, cue",
     [
         ("it", "Non è urgente.", "urgency"),
         ("it", "Guardi, non ho nessuna fretta.", "urgency"),

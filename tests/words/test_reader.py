@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import spacy
+from cases import for_each
 
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
@@ -30,8 +31,8 @@ def test_a_reading_is_complete(language):
     assert emotion.model.startswith(f"text/emotionlayer-text-{language[:2]}")
 
 
-@pytest.mark.parametrize(
-    ("language", "text", "label"),
+@for_each(
+    "language, text, label",
     [
         ("en", "Thank you so much, this made me so happy!", "joy"),
         ("en", "I am so angry, you people are thieves!", "anger"),
@@ -61,8 +62,8 @@ def test_valence_orders_good_and_bad(language):
     assert read(good).emotion.valence > 0.5 > read(bad).emotion.valence
 
 
-@pytest.mark.parametrize("text", ["", "  ", "?!…", "🙂"])
-@pytest.mark.parametrize("language", ["en", "it"])
+@for_each("text", ["", "  ", "?!…", "🙂"])
+@for_each("language", ["en", "it"])
 def test_no_words_are_unknown(language, text):
     reading = create_text_reader(language).read(text)
     assert (reading.emotion.label, reading.emotion.valence) == (UNKNOWN, None)
