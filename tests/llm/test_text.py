@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cases import for_each
 
-from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, said
+from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, json_objects, said
 
 
 @for_each(
@@ -53,3 +53,9 @@ def test_a_model_that_does_not_begin_its_thoughts_is_known_by_their_end() -> Non
     assert said("a", whole=False, begins_with_thoughts=True) == ""
     assert said("a</think>b", whole=False, begins_with_thoughts=True) == "b"
     assert said("a", begins_with_thoughts=True) == "a"
+
+
+def test_json_objects_are_found_whatever_stands_around_them() -> None:
+    text = 'Well {so}: {"a": {"b": 1}, "c": "two\nlines"}, or [{"a": 2}] or {"a": {"d": 3}'
+    assert list(json_objects(text)) == [{"a": {"b": 1}, "c": "two\nlines"}, {"b": 1}, {"a": 2}, {"d": 3}]
+    assert not list(json_objects("{" * 5000))
