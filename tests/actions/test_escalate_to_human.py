@@ -268,7 +268,7 @@ def test_a_summary_that_cannot_be_made_is_no_reason_to_say_nothing(
     def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(WORDS)
 
-    monkeypatch.setattr("emotionlayer_rasa.actions.escalation.summarise", explode)
+    monkeypatch.setattr("emotionlayer_rasa.actions.escalate_to_human.summarise", explode)
     (message,) = escalate(tmp_path, monkeypatch, "http://127.0.0.1:9/", [user(WORDS)])["responses"]
     assert message["text"] in said_for("handoff_failed", "en")
     assert "RuntimeError" in caplog.text
