@@ -29,6 +29,8 @@ from typing import Any, Mapping
 
 import platformdirs
 
+from emotionlayer_rasa.logs import describe
+
 logger = logging.getLogger(__name__)
 
 EARLY_SPEECH_KEY = "early_speech"
@@ -72,7 +74,7 @@ def _signature(url: str) -> str | None:
     try:
         secret = os.environ.get(SECRET_VARIABLE, "").encode() or _secret_of_this_account()
     except OSError as error:
-        logger.warning("early_speech.no_secret error=%s: set %s.", type(error).__name__, SECRET_VARIABLE)
+        logger.warning("early_speech.no_secret %s: set %s.", describe(error), SECRET_VARIABLE)
         return None
     return hmac.new(secret, _bytes(url), hashlib.sha256).hexdigest()
 

@@ -12,6 +12,7 @@ from typing import Any, Mapping, TypeVar
 import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.logs import log_place
 from emotionlayer_rasa.settings import Settings, read_settings
 
 S = TypeVar("S", bound=Settings)
@@ -36,6 +37,7 @@ def read_section(cls: type[S], name: str, path: str | Path | None = None) -> S |
     """
     named = path or os.environ.get(ENDPOINTS_VARIABLE)
     file = Path(named or "endpoints.yml")
+    log_place("endpoints", file.absolute(), "no language model, no handoff, and the default profile of replies")
     if not file.is_file():
         if named:
             raise ConfigurationError(f"There is no file {file}. Correct the path in {ENDPOINTS_VARIABLE}.")

@@ -236,10 +236,10 @@ class LLMError(EmotionLayerError):
     """The language model gave no usable answer.
 
     Attributes:
-        kind: why. Of the endpoint: ``late``, ``unreachable``, ``status`` (an HTTP status of 400 or more), ``failed``
-            (an error without one), ``malformed`` (no chat completion), ``busy`` (no free slot in time), ``paused``
-            (the circuit breaker is open). Of the answer: ``truncated``, ``empty``, ``filtered``, ``schema``. Ours:
-            ``internal``.
+        kind: why. Of the endpoint: ``late``, ``unreachable``, ``status`` (an HTTP status of 400 or more),
+            ``failed`` (an error without one), ``malformed`` (no chat completion), ``busy`` (no free slot in time),
+            ``paused`` (the circuit breaker is open). Of the answer: ``truncated``, ``empty``, ``filtered``,
+            ``schema``. Ours: ``internal``.
         status: the HTTP status, where that is why.
     """
 
@@ -291,11 +291,3 @@ class ReplyLineError(EmotionLayerError):
 
     def __init__(self, number: int, problem: str) -> None:
         super().__init__(f"Line {number}: {problem}.")
-
-
-def where(error: BaseException) -> str:
-    """File and line that raised an error: what a log may tell of it, as its text may hold what a caller said."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

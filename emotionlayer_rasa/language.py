@@ -9,7 +9,6 @@ any ending of a word, ``…`` between words for up to four words, ``<name>`` for
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
 from functools import cache
@@ -19,9 +18,8 @@ from typing import Any, Mapping, Sequence, TypeVar
 import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.logs import log_place
 from emotionlayer_rasa.settings import read_settings
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_LANGUAGE = "en"
 
@@ -124,17 +122,8 @@ def spacy_folder(language: str) -> Path:
 
 def _own_folder() -> Path:
     folder = Path(_FOLDER)
-    _tell_own_folder(folder.absolute())
+    log_place("languages", folder.absolute(), "only the package's wordings and prompts are used")
     return folder
-
-
-@cache
-def _tell_own_folder(folder: Path) -> None:
-    """Once a folder: a server that was started elsewhere has no wordings of its bot, which nothing else shows."""
-    if folder.is_dir():
-        logger.info("languages.own_folder path=%s", folder)
-    else:
-        logger.info("languages.no_own_folder path=%s: only the package's wordings and prompts are used", folder)
 
 
 def _content(path: Path, where: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotionlayer_rasa import language
+from emotionlayer_rasa import language, logs
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import (
     compile_patterns,
@@ -127,15 +127,15 @@ def test_the_bots_own_file_goes_first_and_may_be_missing_or_empty(package: Path,
 def test_the_log_tells_once_which_folder_is_the_bots_own(
     bot: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with caplog.at_level(logging.INFO, logger=language.__name__):
+    with caplog.at_level(logging.INFO, logger=logs.__name__):
         for _ in range(2):
             read_own_file(Wordings, "en", "wordings.yml")
             find_text("en", "hello.j2")
         monkeypatch.chdir(bot)
         read_own_file(Wordings, "en", "wordings.yml")
     found, missing = (record.getMessage() for record in caplog.records)
-    assert found == f"languages.own_folder path={bot.parent}"
-    assert missing.startswith(f"languages.no_own_folder path={bot / 'languages'}: ")
+    assert found == f"languages.found path={bot.parent}"
+    assert missing.startswith(f"languages.not_found path={bot / 'languages'}: ")
 
 
 @pytest.mark.parametrize(

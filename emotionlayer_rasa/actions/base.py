@@ -13,6 +13,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.endpoints import read_section
+from emotionlayer_rasa.logs import describe, hide_addresses
 from emotionlayer_rasa.response import Reply, ReplySettings, draft_reply, speech_payload
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class SpeakingAction(Action, ABC):
 
     def __new__(cls, *_: Any, **__: Any) -> SpeakingAction:
         """Read the profile here, so that a subclass with an ``__init__`` of its own has it, too."""
+        hide_addresses()
         action = super().__new__(cls)
         action.application_profile = (read_section(ReplySettings, "replies") or ReplySettings()).profile
         return action
@@ -63,8 +65,7 @@ class SpeakingAction(Action, ABC):
         try:
             return await self.answer(dispatcher, ActionConversation(tracker, self.application_profile))
         except Exception as error:
-            # Neither the message nor the traceback: both may hold the caller's words.
-            logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
+            logger.error("action.failed action=%s %s", self.name(), describe(error))
             if not dispatcher.messages:
                 language, profile = default_language(), self.application_profile
                 draft = draft_reply("failure", "direct_efficiency", {}, language, profile=profile)

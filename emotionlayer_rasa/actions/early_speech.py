@@ -9,6 +9,7 @@ import httpx
 
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.early_speech import early_speech_url
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response import Reply, SayEarly
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ async def _say(url: str, beginning: Reply) -> bool:
     except (httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ReadError):
         return True  # it may have been said: a reply that begins otherwise would be worse than a late one
     except (httpx.HTTPError, OSError) as error:
-        logger.warning("reply.early_speech.failed error=%s", type(error).__name__)
+        logger.warning("reply.early_speech.failed %s", describe(error))
         return False
     if status not in (200, 409):  # 409: the caller speaks
         logger.warning("reply.early_speech.refused status=%d", status)

@@ -10,6 +10,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.handoff import Handoff, summarise
+from emotionlayer_rasa.logs import describe
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class ActionEscalateToHuman(SpeakingAction):
                 slots=settings.slots,
             )
             state = await self._handoff.submit(summary)
-        except Exception as error:  # the caller is told the truth all the same, and the error may hold their words
-            logger.error("handoff.failed reason=%s", type(error).__name__)
+        except Exception as error:  # the caller is told the truth all the same
+            logger.error("handoff.failed %s", describe(error))
             state = "failed"
         return f"handoff_{state}"
 

@@ -14,6 +14,7 @@ from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.memory import AffectiveMemory, update_profile
 from emotionlayer_rasa.affect.priority import priority
 from emotionlayer_rasa.conversation import MEMORY_CONSENT, PROFILE, memory_days
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.taxonomy import DIMENSIONS
 from emotionlayer_rasa.utterance import ENTITY, emotion_entity
 
@@ -84,14 +85,14 @@ class ValidateEmotionSlots(ValidationAction):
         try:
             events = await super().run(dispatcher, tracker, domain)
         except Exception as error:
-            logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
+            logger.error("action.failed action=%s %s", self.name(), describe(error))
             events = []
         try:
             conversation = ActionConversation(tracker)
             events += emotion_slots(conversation.memory, _unfilled(tracker))
             events += profile_slots(conversation) if conversation.memory_consent else []
         except Exception as error:
-            logger.error("action.failed action=%s error=%s", self.name(), type(error).__name__)
+            logger.error("action.failed action=%s %s", self.name(), describe(error))
             events += emotion_slots(AffectiveMemory(), _unfilled(tracker))
         return events
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from typing import Any, Awaitable, Callable
 
-import structlog
 from rasa.core.channels.channel import CollectingOutputChannel, UserMessage
 
 from emotionlayer_rasa.affect.priority import priority
@@ -14,10 +14,11 @@ from emotionlayer_rasa.channels.events import ConversationState
 from emotionlayer_rasa.channels.turns import TurnOrder
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import AssistantNotReadyError, AssistantTimeoutError
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import Utterance
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 CHANNEL = "voice"
 """The channel's name: its route, and what ``channel:`` conditions of responses in ``domain.yml`` name."""
@@ -149,4 +150,4 @@ async def _tracker(agent: Any, sender: str) -> Any:
 
 def _log_late(task: asyncio.Task[Any]) -> None:
     failure = None if task.cancelled() else task.exception()
-    log.warning("voice.answer.late", error=type(failure).__name__ if failure else None)
+    logger.warning("voice.answer.late %s", describe(failure) if failure else "")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any, Callable, Mapping
-
-import structlog
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.call_turns import CallTurns, wait_for
@@ -16,8 +15,9 @@ from emotionlayer_rasa.channels.events import BotMessage, CallEvent
 from emotionlayer_rasa.channels.reply import SpokenReply, spoken_text
 from emotionlayer_rasa.channels.speaking import Speaker
 from emotionlayer_rasa.hearing import Final, Interim, LiveEvent, LiveSession, Partial, SpeechStarted
+from emotionlayer_rasa.logs import describe
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Call:
@@ -196,7 +196,7 @@ class Call:
         except errors.EmotionLayerError as error:
             self.fail(error)
         except Exception as error:
-            log.error("voice.call.failed", error=type(error).__name__, where=errors.where(error))
+            logger.error("voice.call.failed %s", describe(error))
             self.fail(errors.CallError("Hearing this call failed. The server's log names the error."))
 
     async def _take(self, event: LiveEvent) -> None:

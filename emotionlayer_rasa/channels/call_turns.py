@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from typing import Any, Awaitable, Callable, Coroutine, Mapping
-
-import structlog
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.assistant import last_utterance, may_analyse_now, state_of
@@ -23,9 +22,10 @@ from emotionlayer_rasa.channels.reply import SpokenReply
 from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
 from emotionlayer_rasa.early_speech import early_speech_metadata
 from emotionlayer_rasa.hearing import Final
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class CallTurns:
@@ -128,10 +128,10 @@ class CallTurns:
         try:
             await turn
         except errors.EmotionLayerError as error:
-            log.info("voice.turn.refused", code=error.code)
+            logger.info("voice.turn.refused code=%s", error.code)
             self._tell(Failed(error))
         except Exception as error:
-            log.error("voice.turn.failed", error=type(error).__name__, where=errors.where(error))
+            logger.error("voice.turn.failed %s", describe(error))
             failed = errors.AssistantError("The assistant failed. The server's log names the error.")
             self._tell(Failed(failed))
 

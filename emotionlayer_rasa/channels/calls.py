@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from contextlib import contextmanager
 from typing import Any, Awaitable, Iterator, Protocol
 
 import pydantic
-import structlog
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.assistant import Assistant, VoiceOutput
@@ -19,7 +19,7 @@ from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class SenderCall(Protocol):
@@ -169,9 +169,8 @@ class LiveOutput(VoiceOutput):
         if call := self._calls.of_sender(recipient_id):
             await call.deliver(message, self._reply if call is self._call else None)
             return
-        log.warning(
-            "voice.message.no_call",
-            event_info="The assistant spoke to a sender who has no live call on this server. The message stands "
-            "in the conversation, and was not spoken.",
+        logger.warning(
+            "voice.message.no_call: the assistant spoke to a sender who has no live call on this server. The "
+            "message stands in the conversation, and was not spoken."
         )
         await super().deliver(recipient_id, message)

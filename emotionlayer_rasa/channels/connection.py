@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from contextlib import ExitStack
 from typing import Any, Iterable
 
-import structlog
 from sanic.request import Request
 
 from emotionlayer_rasa import errors
@@ -30,8 +30,9 @@ from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, O
 from emotionlayer_rasa.channels.keypad import Keypad
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.wires import CallRoute
+from emotionlayer_rasa.logs import describe
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 _FAR_BEHIND_S = 1.0
 """Sound that waits to be heard before we read on: a client that sends a file is held up, and not refused."""
@@ -79,7 +80,7 @@ class CallConnection:
         except Exception as error:
             # Here, since Sanic's log would name the URL, and the connection would close as if all were well.
             failed = True
-            log.error("voice.call.failed", error=type(error).__name__, where=errors.where(error))
+            logger.error("voice.call.failed %s", describe(error))
             ended = errors.CallError("This call failed. The server's log names the error.")
             self._send(self._wire.write_end(ended))
         finally:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable
-
-import structlog
 
 from emotionlayer_rasa.channels.events import (
     Failed,
@@ -18,9 +17,10 @@ from emotionlayer_rasa.channels.events import (
     SpeechSent,
 )
 from emotionlayer_rasa.errors import EmotionLayerError, RequestError
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.synthesis import SpeechChunk, SpeechSynthesizer
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 _AHEAD_S = 5.0
 """Speech that is sent before it is heard, seconds: more is made for nothing when the caller interrupts."""
@@ -164,7 +164,7 @@ class Speaker:
             except EmotionLayerError as error:
                 self._tell(Failed(error))
             except Exception as error:
-                log.error("voice.speech.failed", error=type(error).__name__)
+                logger.error("voice.speech.failed %s", describe(error))
             self._tell(SpeechSent(reply.id, reply.seconds))
         self._worker = None
         self._sounds.set()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import asdict, replace
 from typing import Any, Awaitable, Callable, Sequence
 
 import pydantic
-import structlog
 from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.shared.exceptions import InvalidConfigException
 from sanic import Blueprint, Sanic
@@ -34,11 +34,12 @@ from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body
 from emotionlayer_rasa.channels.wires import CallRoute, StreamRoute, WireSettings, create_routes
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.http_guard import Guard, error_answer, error_body
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer, SynthesisSettings, create_synthesizer
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
 
@@ -130,10 +131,9 @@ class VoiceInput(InputChannel):
         except errors.EmotionLayerError as error:
             raise InvalidConfigException(str(error)) from None
         if settings.token is None:
-            log.warning(
-                "voice.no_token",
-                event_info="Everyone who reaches this server can use the voice channel. "
-                "Set 'token' under emotionlayer_rasa.VoiceInput in credentials.yml.",
+            logger.warning(
+                "voice.no_token: everyone who reaches this server can use the voice channel. Set 'token' under "
+                "emotionlayer_rasa.VoiceInput in credentials.yml."
             )
         return cls(settings, synthesizer=synthesizer, routes=routes)
 
@@ -286,11 +286,10 @@ class VoiceInput(InputChannel):
                     self._guard.check_token(request.headers, request.args)
                 return await handler(request, **of_path)
             except errors.EmotionLayerError as error:
-                log.info("voice.request.refused", code=error.code)
+                logger.info("voice.request.refused code=%s", error.code)
                 answer = error_answer(error)
             except Exception as error:
-                # Only the kind of error: its text may hold what the caller said.
-                log.error("voice.webhook.failed", error=type(error).__name__, where=errors.where(error))
+                logger.error("voice.webhook.failed %s", describe(error))
                 answer = error_answer(error)
             return json(answer.body, status=answer.status, headers=answer.headers)
 
@@ -312,8 +311,8 @@ def _log_warm_up(task: asyncio.Task[None]) -> None:
         return
     failure = task.exception()
     if failure is None:
-        log.info("voice.ready")
+        logger.info("voice.ready")
     elif isinstance(failure, errors.EmotionLayerError):
-        log.error("voice.warm_up.failed", code=failure.code, event_info=str(failure))
+        logger.error("voice.warm_up.failed code=%s: %s", failure.code, failure)
     else:
-        log.error("voice.warm_up.failed", error=type(failure).__name__, where=errors.where(failure))
+        logger.error("voice.warm_up.failed %s", describe(failure))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -26,5 +27,6 @@ def train_text(data: Path | None, encoder: Path | None, out: Path | None) -> Non
         if error.name not in ("torch", "transformers", "onnx"):
             raise
         raise MissingExtraError(error.name, "train") from None
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = {"data": data, "encoder": encoder, "out": out}
     run(TextTraining.parse_obj({name: path for name, path in given.items() if path is not None}))

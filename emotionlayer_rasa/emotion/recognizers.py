@@ -12,6 +12,7 @@ from emotionlayer_rasa.emotion.base import EmotionRecognizer
 from emotionlayer_rasa.emotion.onnx_recognizer import SHIPPED_MODEL, OnnxRecognizer
 from emotionlayer_rasa.emotion.transformers_recognizer import TransformersRecognizer
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.logs import log_place
 from emotionlayer_rasa.settings import Settings
 
 
@@ -49,6 +50,7 @@ def create_recognizer(settings: EmotionSettings = EmotionSettings()) -> EmotionR
 
 def _onnx(settings: EmotionSettings) -> EmotionRecognizer:
     path = Path(settings.model) if settings.model else SHIPPED_MODEL
+    log_place("emotion.model", path.absolute())
     return OnnxRecognizer(path, threshold=settings.threshold, threads=settings.threads)
 
 

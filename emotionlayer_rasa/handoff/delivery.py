@@ -27,12 +27,10 @@ from pydantic import Field
 from emotionlayer_rasa.endpoints import read_section, retry_after_s
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.handoff.outbox import Entry, Outbox, State
+from emotionlayer_rasa.logs import describe, hide_addresses, log_place
 from emotionlayer_rasa.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-# At INFO it writes the whole URL of each request, which may hold a token.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 PATIENCE_S = 2.0
 """Seconds of the caller's time that a handover may take; then it goes on in the background."""
@@ -106,6 +104,7 @@ class Handoff:
     """
 
     def __init__(self, settings: HandoffSettings) -> None:
+        hide_addresses()
         self.settings = settings
         self._secret = os.environ.get(settings.secret_env, "")
         if not self._secret:
@@ -118,7 +117,8 @@ class Handoff:
         except httpx.InvalidURL:
             raise ConfigurationError("handoff.url is no address. It looks like https://host/path.") from None
         try:
-            self.outbox = Outbox(Path(settings.outbox))
+            self.outbox = Outbox(Path(settings.outbox).absolute())
+            log_place("handoff.outbox", self.outbox.folder)
             self.outbox.retry_failed()
         except OSError as error:
             raise ConfigurationError(
@@ -209,7 +209,7 @@ class Handoff:
                 later = [max(at, self._silent_until) for at in due.values()]
                 pause = min([pause, *(at - now for at in later if at > now)])
             except Exception as error:  # whatever it is, the next round may do better
-                logger.error("handoff.outbox.unusable folder=%s error=%s", self.outbox.folder, _kind(error))
+                logger.error("handoff.outbox.unusable folder=%s %s", self.outbox.folder, describe(error))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
 
@@ -230,9 +230,9 @@ class Handoff:
                     await self._attempt(id)
         except OSError as error:
             logger.error(
-                "handoff.not_kept id=%s error=%s: the summary cannot be written to %s. Make room there, or let "
+                "handoff.not_kept id=%s %s: the summary cannot be written to %s. Make room there, or let "
                 "the action server write there.",
-                *(id, _kind(error), self.outbox.folder),
+                *(id, describe(error), self.outbox.folder),
             )
             if self.outbox.state(id) is None:  # the one chance that is left
                 reason, _ = await self._post(id, _body(summary))
@@ -331,8 +331,3 @@ def _pause_s(attempts: int) -> float:
 
 def _body(summary: Mapping[str, Any]) -> bytes:
     return json.dumps(summary, ensure_ascii=False).encode()
-
-
-def _kind(error: Exception) -> str:
-    """What an error is, for a log: its message may hold what a caller said."""
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from concurrent.futures import Future, InvalidStateError
 from threading import Lock, Thread
 from typing import Callable, Generic, TypeVar
 
-import structlog
-
 from emotionlayer_rasa.audio import Waveform
 from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
 from emotionlayer_rasa.utterance import EmotionReading, Prosody, TextReading, Transcript
 from emotionlayer_rasa.words import create_text_reader
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Engines:
         except ConfigurationError:  # nothing reads this language: the voice decides alone
             pass
         except Exception as error:
-            log.error("listener.text.failed", error=type(error).__name__)
+            logger.error("listener.text.failed %s", describe(error))
         return words, 1000 * (time.perf_counter() - began)
 
     def read_voice(
@@ -86,7 +86,7 @@ class Engines:
             prosody = measure_prosody(waveform)
             reading = recognizer.recognize(waveform, prosody, interim=interim)
         except Exception as error:  # a recognizer that fails must not end the call
-            log.error("listener.emotion.failed", error=type(error).__name__)
+            logger.error("listener.emotion.failed %s", describe(error))
             reading = EmotionReading()
         return reading, prosody, 1000 * (time.perf_counter() - began)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Sequence
-
-import structlog
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
 from emotionlayer_rasa.errors import BusyError
@@ -14,10 +13,11 @@ from emotionlayer_rasa.hearing.recording import hear_recording
 from emotionlayer_rasa.hearing.session import Consent, LiveSession
 from emotionlayer_rasa.hearing.settings import ListenerSettings
 from emotionlayer_rasa.hearing.workers import Workers
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.utterance import Transcript, Utterance
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 _CALLS_A_WORKER = 4
 """Live calls for each worker, where no other number is set: see :class:`LiveSettings`."""
@@ -74,7 +74,7 @@ class Listener:
                     await asyncio.sleep(0.2)
                 await self.workers.run_aside(lambda: self.engines.transcriber.prepare())
         except Exception as error:  # calls can do without
-            log.error("listener.prepare.failed", error=type(error).__name__)
+            logger.error("listener.prepare.failed %s", describe(error))
 
     async def hear(
         self,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from functools import partial
 from typing import Any, Awaitable, Callable, Sequence, TypeVar
 
 import numpy as np
-import structlog
 
 from emotionlayer_rasa.audio import RawEncoding, StreamDecoder
 from emotionlayer_rasa.audio.endpointing import Resumed
@@ -25,9 +25,10 @@ from emotionlayer_rasa.hearing.stream import (
     UtteranceEnded,
 )
 from emotionlayer_rasa.hearing.workers import Workers
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -183,7 +184,7 @@ class LiveSession:
             await self._hear_next(last=True)
         except Exception as error:
             if not isinstance(error, EmotionLayerError):
-                log.error("live.failed", error=type(error).__name__)
+                logger.error("live.failed %s", describe(error))
             self._failure = error
             self._events.put_nowait(error)
         self._release()
@@ -260,7 +261,7 @@ class LiveSession:
             answer = self._consent() if callable(self._consent) else self._consent
             return bool(await answer if inspect.isawaitable(answer) else answer)
         except Exception as error:  # who cannot be asked has not agreed
-            log.error("live.consent.failed", error=type(error).__name__)
+            logger.error("live.consent.failed %s", describe(error))
             return False
 
     async def _read_interim(self, ongoing: _OngoingUtterance, window: InterimWindow) -> None:

@@ -13,13 +13,14 @@ from typing import Any, AsyncGenerator, AsyncIterator, Awaitable, Mapping, Seque
 import httpx
 
 from emotionlayer_rasa.endpoints import retry_after_s
-from emotionlayer_rasa.errors import LLMError, where
+from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.llm.breaker import CircuitBreaker
 from emotionlayer_rasa.llm.refusal import ServerRefused, error_body, loggable
 from emotionlayer_rasa.llm.request import Question, RequestForm
 from emotionlayer_rasa.llm.response import MalformedAnswer, Part, read_parts
 from emotionlayer_rasa.llm.settings import LLMSettings
 from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, said
+from emotionlayer_rasa.logs import describe, hide_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,9 @@ _ABOUT_THE_KEY = (401, 403)
 
 _CUT_OFF = ("length", "max_tokens", "model_length", "max_output_tokens")
 _WITHHELD = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii")
-_FAILED = ("error", "abort", "failed")
-"""Why endpoints say that a model stopped; with any other reason, or none, it came to its end."""
+_FAILED = ("error", "abort", "failed", "insufficient_system_resource")
+_ENDED = ("stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete", "tool_calls", "function_call")
+"""Why endpoints say that a model stopped; with any other reason, or none, the text must look whole."""
 _ENDS = ".!?…\"'”’»)]}`"
 """What a whole text ends with."""
 
@@ -72,6 +74,7 @@ class LLMClient:
     """
 
     def __init__(self, settings: LLMSettings) -> None:
+        hide_addresses()
         self.settings = settings
         self.usage = LLMUsage()
         self._key = os.environ.get(settings.api_key_env or "", "")
@@ -289,6 +292,8 @@ class LLMClient:
             )
         if isinstance(error, ServerRefused):
             self._log_refusal(error, question)
+            if error.filtered:
+                return _withheld()
             if error.status is None:
                 return _failed()
             return LLMError(
@@ -307,7 +312,7 @@ class LLMClient:
                 "The language model's server sent something that is no chat completion. Check llm.base_url.",
                 "malformed",
             )
-        logger.error("llm.internal_error error=%s where=%s", type(error).__name__, where(error))
+        logger.error("llm.internal_error %s", describe(error))
         return LLMError("The client of the language model failed. Its log names the place: report it.", "internal")
 
 
@@ -338,21 +343,26 @@ def _check(text: str, finish: str, done: bool) -> None:
     Args:
         text: what was said.
         finish: why the model stopped; empty where the endpoint does not tell.
-        done: whether the endpoint said that nothing follows. Where it tells neither, the text must look whole.
+        done: whether the endpoint said that nothing follows.
     """
     finish = finish.replace("-", "_")
+    ended = finish in _ENDED or (done and not finish)
     if finish in _FAILED:
         raise _failed()
     if finish in _WITHHELD:
-        raise LLMError(
-            "The language model's server withheld the reply. Its content filter did not allow it.", "filtered"
-        )
-    if finish in _CUT_OFF or (text and not finish and not done and text[-1] not in _ENDS):
+        raise _withheld()
+    if finish in _CUT_OFF or (text and not ended and text[-1] not in _ENDS):
         raise LLMError(
             "The language model's reply was cut off. Raise llm.max_tokens in endpoints.yml.", "truncated"
         )
     if not text:
         raise LLMError("The model's reply was empty. Try another model in endpoints.yml.", "empty")
+
+
+def _withheld() -> LLMError:
+    return LLMError(
+        "The language model's server withheld the reply. Its content filter did not allow it.", "filtered"
+    )
 
 
 def _failed() -> LLMError:

@@ -12,6 +12,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 _FIELDS = ("param", "loc", "error", "errors", "message", "msg", "detail", "code", "type", "reason")
 """Where servers explain themselves: OpenAI and most, FastAPI (``detail``, ``loc``, ``msg``), Google, TGI."""
+_FILTERED = re.compile(r"content[_ -]?(?:filter|(?:management )?policy)|moderation|\bflagged\b", re.IGNORECASE)
 _LONGEST = 1000
 _LONGEST_LOGGED = 300
 _RUN = 3
@@ -27,6 +28,7 @@ class ServerRefused(Exception):
         param: the parameter that the server holds to be at fault; empty where it names none.
         retry_after: the header ``Retry-After``.
         in_stream: whether the error came in a stream of events.
+        filtered: whether a filter of the server's did not allow the chat.
     """
 
     def __init__(self, status: int | None, body: Any, retry_after: str = "", in_stream: bool = False) -> None:
@@ -36,6 +38,7 @@ class ServerRefused(Exception):
         self.param = _param(body)
         self.retry_after = retry_after
         self.in_stream = in_stream
+        self.filtered = bool(_FILTERED.search(self.explanation))
 
 
 def error_body(content: bytes) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Iterator, Mapping, Sequence
 from emotionlayer_rasa.llm.refusal import ServerRefused
 from emotionlayer_rasa.llm.settings import LLMSettings
 
-_FINAL = (401, 403, 404, 408, 429)
+_FINAL = (401, 402, 403, 404, 408, 429)
 """Statuses that say nothing about a request's parameters."""
 _OF_THE_REQUEST = (400, 405, 422, 501)
 """Statuses that do, even where the server does not say which."""
@@ -90,7 +90,7 @@ class RequestForm:
         Returns:
             None where another form of the question cannot help.
         """
-        if refused.status in _FINAL:
+        if refused.status in _FINAL or refused.filtered:
             return None
         body = self.body(question, settings)
         changes = [

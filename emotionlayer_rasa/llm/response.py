@@ -105,6 +105,8 @@ def _part(found: Any, in_stream: bool, event: str = "") -> Part:
     if isinstance(found, list) and len(found) == 1:  # so come the errors of Google's endpoint
         found = found[0]
     if not isinstance(found, Mapping):
+        if in_stream and (found is None or isinstance(found, str)):  # a sign of life, or of the end
+            return Part()
         raise MalformedAnswer
     if error := found.get("error") or (found if event == "error" else None):
         raise ServerRefused(error_status(error), error, in_stream=in_stream)

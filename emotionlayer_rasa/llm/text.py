@@ -7,14 +7,21 @@ import re
 from typing import Any, Iterator, Mapping
 
 _THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)"
-_OPEN = rf"[<\[◁]\|?(?:(?:begin|start)_of_)?{_THOUGHT}\|?[>\]▷]|<\|channel\|>(?!final)\w+\s*(?:<\|message\|>)"
-_CLOSE = rf"[<\[◁]\|?(?:/|end_of_){_THOUGHT}\|?[>\]▷]|<\|channel\|>final[^<]*<\|message\|>"
-"""Around thoughts: DeepSeek, Qwen and most (``<think>``), Mistral, Kimi, Seed, and the channels of gpt-oss."""
+_OPEN = (
+    rf"[<\[◁]\|?(?:(?:begin|start)_(?:of_)?)?{_THOUGHT}\|?[>\]▷]|<\|channel\|>(?!final)\w+\s*(?:<\|message\|>)"
+    rf"|<\|channel>{_THOUGHT}|<\|inner_prefix\|>"
+)
+_CLOSE = (
+    rf"[<\[◁]\|?(?:/|end_(?:of_)?){_THOUGHT}\|?[>\]▷]|<\|channel\|>final[^<]*<\|message\|>"
+    r"|<channel\|>|<\|inner_suffix\|>"
+)
+"""Around thoughts: DeepSeek, Qwen and most (``<think>``), Mistral, Kimi, Seed, Cohere, Apertus, and the channels of
+gpt-oss and Gemma."""
 _CONTROL = (
     r"<[|｜][^<>|｜]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|unk|eot|eod)>|<(?:start|end|begin)_of_\w+>"
-    r"|\[/?(?:INST|EOS|BOS)\]|\[end of text\]"
+    r"|\[/?(?:INST|EOS|BOS)\]|\[end of text\]|\[e~\[|</?(?:answer|response)>"
 )
-"""Control tokens of the common chat templates."""
+"""Control tokens of the common chat templates, and the tags that models which think put around their answer."""
 
 _TAG = re.compile(rf"(?P<open>{_OPEN})|{_CLOSE}", re.IGNORECASE)
 _HEAD = re.compile(rf"(?:\s*(?:{_CONTROL})(?:(?:assistant|model)\s*?(?=\n|<|\[|\Z))?)+", re.IGNORECASE)

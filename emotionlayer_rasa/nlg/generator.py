@@ -13,6 +13,7 @@ from emotionlayer_rasa.actions.base import PAYLOAD_CHANNELS
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.llm import LLMClient
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response import check_reply, rephrase_messages, speech_payload, with_opener
 from emotionlayer_rasa.response.answer import read_wording
 from emotionlayer_rasa.response.prompt import instructions, repeats_guidance
@@ -80,8 +81,7 @@ class ResponseGenerator:
         try:
             said, strategy, source = await self._in_tone(message, tracker, channel)
         except Exception as error:
-            # Neither the message nor the traceback: both may hold the caller's words.
-            logger.error("nlg.failed response=%s error=%s", name, type(error).__name__)
+            logger.error("nlg.failed response=%s %s", name, describe(error))
             return message
         ms = (time.perf_counter() - started) * 1000
         logger.info("nlg.said response=%s strategy=%s source=%s ms=%.0f", name, strategy, source, ms)

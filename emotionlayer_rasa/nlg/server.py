@@ -15,6 +15,7 @@ from rasa.shared.exceptions import RasaException
 
 from emotionlayer_rasa.errors import ConfigurationError, EmotionLayerError, RequestError, ServerError
 from emotionlayer_rasa.http_guard import Guard, error_answer, receive_small_body
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.nlg.generator import ResponseGenerator
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ def create_app(generator: ResponseGenerator, token: str | None = None) -> web.Ap
             call = await _read_request(request)
             try:
                 return web.json_response(await generator.generate(call), dumps=_to_json)
-            except Exception as error:  # its message and traceback may hold the caller's words
-                logger.error("nlg.failed error=%s", type(error).__name__)
+            except Exception as error:
+                logger.error("nlg.failed %s", describe(error))
                 raise EmotionLayerError(
                     "The response cannot be worded. Check its text and slots in the domain."
                 ) from None

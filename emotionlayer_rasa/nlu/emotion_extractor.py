@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Dict, List
 
 import pydantic
-import structlog
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
@@ -24,6 +24,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.conversation import Conversation, carried_over
 from emotionlayer_rasa.errors import ConfigurationError
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.nlu.buttons import intent_of, is_button, with_entity
 from emotionlayer_rasa.nlu.graph import check_pipeline, give_domain_and_stories
 from emotionlayer_rasa.nlu.named_emotions import NamedEmotions, influencing_slot
@@ -32,7 +33,7 @@ from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import ENTITY, METADATA_KEY, TextReading, Transcript, Utterance
 from emotionlayer_rasa.words import create_text_reader
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 _NAMED_EMOTIONS = "named_emotions.json"
 
@@ -232,7 +233,7 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         except ConfigurationError:  # nothing reads the language of the pipeline's spaCy model
             return None
         except Exception as error:  # a reader that fails must not lose the message
-            log.error("emotion_extractor.text.failed", error=type(error).__name__)
+            logger.error("emotion_extractor.text.failed %s", describe(error))
             return None
 
     def _entity(self, utterance: Utterance) -> Dict[str, Any]:

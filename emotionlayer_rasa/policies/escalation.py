@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import pydantic
-import structlog
 from rasa.core.constants import RULE_POLICY_PRIORITY, UNLIKELY_INTENT_POLICY_PRIORITY
 from rasa.core.featurizers.tracker_featurizers import TrackerFeaturizer
 from rasa.core.policies.policy import Policy, PolicyPrediction, SupportedData, confidence_scores_for
@@ -31,7 +31,7 @@ from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, STATES
 from emotionlayer_rasa.utterance import CUES
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 WHERE = "config.yml, emotionlayer_rasa.EscalationPolicy"
 
@@ -252,8 +252,9 @@ class EscalationPolicy(Policy):
             decision = decide(rules, conversation.memory, history, _intent(tracker), conversation.slots)
         if decision is None:
             return self._prediction(self._default_predictions(domain), events=back)
-        log.info(
-            "escalation_policy.rule.fired", rule=decision.rule, action=decision.action, priority=decision.priority
+        logger.info(
+            "escalation_policy.rule.fired rule=%s action=%s priority=%s",
+            *(decision.rule, decision.action, decision.priority),
         )
         return self._fire(decision, domain, tracker.active_loop_name)
 

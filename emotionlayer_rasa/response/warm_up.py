@@ -10,6 +10,7 @@ import httpx
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.errors import EmotionLayerError
 from emotionlayer_rasa.llm import read_llm_settings
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response.composer import ReplySettings
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.templates import Draft
@@ -47,7 +48,8 @@ def warm_up(base_url: str, language: str) -> bool:
             f"{base_url}/chat/completions", json=question, timeout=_TIMEOUT_S, trust_env=False
         ).raise_for_status()
     except (EmotionLayerError, httpx.HTTPError) as error:
-        logger.warning("llm.warm_up.failed language=%s error=%s", language, error)
+        reason = error if isinstance(error, EmotionLayerError) else describe(error)
+        logger.warning("llm.warm_up.failed language=%s %s", language, reason)
         return False
     logger.info("llm.warm_up.done language=%s ms=%.0f", language, (time.perf_counter() - began) * 1000)
     return True

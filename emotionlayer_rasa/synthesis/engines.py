@@ -13,6 +13,7 @@ from typing import Callable, Literal, Mapping
 import pydantic
 
 from emotionlayer_rasa.errors import ConfigurationError, MissingProgramError
+from emotionlayer_rasa.logs import log_place
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.synthesis.base import SpeechSynthesizer
 from emotionlayer_rasa.synthesis.espeak import EspeakSynthesizer
@@ -47,6 +48,7 @@ def _espeak(settings: SynthesisSettings) -> SpeechSynthesizer:
 def _piper(settings: SynthesisSettings) -> SpeechSynthesizer:
     if settings.voice is None:
         raise ConfigurationError("The speech engine 'piper' needs 'voice': the path of a voice's .onnx file.")
+    log_place("synthesis.voice", Path(settings.voice).expanduser().absolute())
     return PiperSynthesizer(Path(settings.voice), settings.timeout_s, settings.max_processes)
 
 

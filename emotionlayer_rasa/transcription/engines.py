@@ -17,6 +17,7 @@ from emotionlayer_rasa.errors import (
     ModelError,
     ModelUnavailableError,
 )
+from emotionlayer_rasa.logs import log_place
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.transcription.base import Transcriber
@@ -99,5 +100,7 @@ def _load(engine: str, settings: TranscriptionSettings, store: ModelStore) -> Tr
     key = (engine, settings.language, getattr(settings, engine), store.cache_dir)
     with _loading.setdefault(key, threading.Lock()):
         if key not in _loaded:
+            if model := getattr(settings, engine).model:
+                log_place(f"{engine}.model", model.expanduser().absolute())
             _loaded[key] = ENGINES[engine](settings, store)
         return _loaded[key]

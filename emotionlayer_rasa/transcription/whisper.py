@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Sequence
@@ -13,6 +12,7 @@ import pydantic
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.errors import MissingExtraError, ModelUnavailableError, UnknownLanguageError
+from emotionlayer_rasa.imports import replaced
 from emotionlayer_rasa.language import language_code
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import Settings
@@ -182,15 +182,10 @@ def _import_whisper_model() -> Any:
     faster-whisper imports PyAV only to open files, which :mod:`emotionlayer_rasa.audio` does here. PyAV's wheels
     bundle GPL codecs (x264, x265), which are not to be loaded into our process.
     """
-    absent = "av" not in sys.modules
-    if absent:
-        sys.modules["av"] = ModuleType("av")
     try:
-        from faster_whisper import WhisperModel
+        with replaced("av", ModuleType("av")):
+            from faster_whisper import WhisperModel
     except ImportError as error:
         raise MissingExtraError("faster-whisper", "whisper") from error
-    finally:
-        if absent:
-            sys.modules.pop("av", None)
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # below that, it logs what it hears
     return WhisperModel

@@ -30,13 +30,13 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import os
 import time
 from typing import Any, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs
 
 import pydantic
-import structlog
 from sanic.request import Request, RequestParameters
 from sanic.response import HTTPResponse, text
 from twilio.request_validator import RequestValidator
@@ -60,7 +60,7 @@ from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
 from emotionlayer_rasa.http_guard import error_body
 from emotionlayer_rasa.settings import Settings
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 SIGNATURE_HEADER = "x-twilio-signature"
 
@@ -275,11 +275,11 @@ class TwilioWire(Wire):
                 self._heard_s.clear()  # Twilio sends back the marks of what it forgets
                 yield self._json("clear", {})
             case Failed(error):
-                log.warning("voice.telephone.failed", code=error.code)
+                logger.warning("voice.telephone.failed code=%s", error.code)
 
     def write_end(self, error: errors.EmotionLayerError) -> Iterator[Message]:
         """The error, for Twilio's debugger."""
-        log.warning("voice.telephone.ended", code=error.code)
+        logger.warning("voice.telephone.ended code=%s", error.code)
         yield json.dumps({"event": "error", **error_body(error.code, str(error))})
 
     def _write_speech(self, piece: SpeechPiece) -> Iterator[Message]:
