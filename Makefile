@@ -22,7 +22,7 @@ test: .venv/.test programs
 	$(PY) -m pytest $(ARGS)
 
 test-fast: .venv/.test programs
-	$(PY) -m pytest -m "not server and not browser and not train and not llm" $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal -m "not server and not browser and not train and not llm" $(ARGS)
 
 lint: .venv/.test
 	$(PY) -m ruff check .

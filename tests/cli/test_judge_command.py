@@ -100,6 +100,7 @@ def test_templates_are_scored_by_proxies(scenarios: Path, tmp_path: Path) -> Non
     assert all((tmp_path / "out" / name).stat().st_size for name in ("report.md", "scores.png", "answers.jsonl"))
 
 
+@pytest.mark.llm
 def test_smollm2_and_templates_before_a_judge(
     scenarios: Path, tmp_path: Path, grader: tuple[type[Endpoint], str]
 ) -> None:

@@ -165,7 +165,9 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("half", HALVES)
 def test_languages_are_guessed(data, half):
-    for scenario in read_scenarios(data / f"scenarios_{half}.json"):
+    scenarios = read_scenarios(data / f"scenarios_{half}.json")
+    assert scenarios
+    for scenario in scenarios:
         assert guess_language(scenario.text) == scenario.id.split("-")[1], scenario.text
 
 

@@ -161,6 +161,7 @@ def test_policies_that_learn_from_stories_do_not_see_a_turn_that_is_in_none(talk
     assert talk.say("/thanks") == ["utter_welcome", LISTEN]
 
 
+@pytest.mark.train
 def test_decision_and_priority_are_in_the_messages_of_the_event_broker_and_in_the_tracker_store(
     bot: Bot, actions: str, loop: asyncio.AbstractEventLoop, tmp_path: Path
 ) -> None:
@@ -334,6 +335,7 @@ def test_intents_of_the_policy_that_the_domain_does_not_know(tmp_path: Path) -> 
         policy(tmp_path, answers=["affrim"]).train([], domain())
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
