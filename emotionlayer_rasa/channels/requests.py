@@ -55,7 +55,7 @@ _RECORDINGS = ("application/ogg", "application/mp4", "application/octet-stream")
 
 
 @dataclass(frozen=True)
-class TypedTurn:
+class TypedMessage:
     """A turn that was typed, or a button's payload."""
 
     sender: str
@@ -64,7 +64,7 @@ class TypedTurn:
 
 
 @dataclass(frozen=True)
-class SpokenTurn:
+class SpokenMessage:
     """A turn that was spoken: an audio file, or raw samples in ``encoding`` at ``sample_rate`` Hz."""
 
     sender: str
@@ -129,7 +129,7 @@ async def _receive_small(request: Request, limit: int, advice: str) -> None:
     request.body = await receive_small_body(request.stream, limit, advice)  # type: ignore[arg-type]
 
 
-def read_turn(request: Request, max_characters: int) -> TypedTurn | SpokenTurn:
+def read_turn(request: Request, max_characters: int) -> TypedMessage | SpokenMessage:
     """Understand a received request.
 
     Args:
@@ -218,15 +218,15 @@ def _json_object(request: Request, keys: str) -> dict[str, Any]:
     return body
 
 
-def _typed_turn(request: Request, max_characters: int) -> TypedTurn:
+def _typed_turn(request: Request, max_characters: int) -> TypedMessage:
     body = _json_object(request, "'sender' and 'message'")
     message = read_message(body.get("message"), max_characters)
-    return TypedTurn(
+    return TypedMessage(
         read_sender(body.get("sender", body.get("sender_id"))), message, read_metadata(body.get("metadata"))
     )
 
 
-def _form_turn(request: Request) -> SpokenTurn:
+def _form_turn(request: Request) -> SpokenMessage:
     try:
         files, form = request.files, request.form
     except (ValueError, IndexError, LookupError, sanic.exceptions.SanicException):
@@ -252,7 +252,7 @@ def _spoken_turn(
     fields: Mapping[str, Any],
     sender: Any,
     metadata: Any = None,
-) -> SpokenTurn:
+) -> SpokenMessage:
     """The fields ``encoding`` and ``sample_rate`` win over what the content type says."""
     encoding = fields.get("encoding")
     sample_rate = fields.get("sample_rate") or parameters.get("rate")
@@ -266,10 +266,10 @@ def _spoken_turn(
     if encoding is not None and parameters.get("channels", "1") != "1":
         raise UnsupportedAudioError("Raw audio must have one channel. Mix it down, or send a WAV file.")
     if encoding is None:
-        return SpokenTurn(read_sender(sender), audio, metadata=read_metadata(metadata))
+        return SpokenMessage(read_sender(sender), audio, metadata=read_metadata(metadata))
     if not re.fullmatch(r"\d{1,9}", str(sample_rate or "")):
         raise RequestError(f"Raw audio ('{encoding}') needs 'sample_rate', a whole number of samples a second.")
-    return SpokenTurn(read_sender(sender), audio, encoding, int(sample_rate), read_metadata(metadata))  # type: ignore[arg-type]
+    return SpokenMessage(read_sender(sender), audio, encoding, int(sample_rate), read_metadata(metadata))  # type: ignore[arg-type]
 
 
 def read_sender(value: Any) -> str:

@@ -30,7 +30,7 @@ from emotionlayer_rasa.channels.calls import Calls, CallSettings, LiveOutput
 from emotionlayer_rasa.channels.connection import CallConnection
 from emotionlayer_rasa.channels.log_filter import hide_tokens
 from emotionlayer_rasa.channels.page import Page
-from emotionlayer_rasa.channels.requests import SpokenTurn, TypedTurn, read_body, read_sentence, read_turn
+from emotionlayer_rasa.channels.requests import SpokenMessage, TypedMessage, read_body, read_sentence, read_turn
 from emotionlayer_rasa.channels.wires import CallRoute, StreamRoute, WireSettings, create_routes
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.http_guard import Guard, error_answer, error_body
@@ -235,10 +235,12 @@ class VoiceInput(InputChannel):
             answer = self._guarded(route.answer_webhook, token=route.token)
             blueprint.add_route(answer, route.path, methods=["POST"], stream=True, name=f"{name}_webhook")
 
-    async def _answer(self, turn: TypedTurn | SpokenTurn, agent: Any, assistant: Assistant) -> dict[str, Any]:
+    async def _answer(
+        self, turn: TypedMessage | SpokenMessage, agent: Any, assistant: Assistant
+    ) -> dict[str, Any]:
         began = time.perf_counter()
         metadata = dict(turn.metadata)
-        if isinstance(turn, SpokenTurn):
+        if isinstance(turn, SpokenMessage):
             utterance = await self.listener.hear(
                 turn.audio,
                 encoding=turn.encoding,
@@ -254,7 +256,7 @@ class VoiceInput(InputChannel):
         if said:
             await assistant.answer(said, turn.sender, output, metadata)
         answered = time.perf_counter()
-        if isinstance(turn, TypedTurn):
+        if isinstance(turn, TypedMessage):
             read = await last_utterance(agent, turn.sender)
             utterance = replace(read, transcript=Transcript(turn.message)) if read else utterance
         record = utterance.to_metadata()
