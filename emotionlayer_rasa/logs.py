@@ -36,7 +36,7 @@ def describe(error: BaseException) -> str:
 
 
 @cache
-def log_place(name: str, path: Path, otherwise: str = "") -> None:
+def log_place(name: str, path: Path, otherwise: str = "nothing else stands in for it") -> None:
     """Tell once where a file or folder is looked for: from another working folder another one is found, or none.
 
     Args:
@@ -47,7 +47,7 @@ def log_place(name: str, path: Path, otherwise: str = "") -> None:
     if path.exists():
         logger.info("%s.found path=%s", name, path)
     else:
-        logger.info("%s.not_found path=%s" + (otherwise and f": {otherwise}"), name, path)
+        logger.info("%s.not_found path=%s: %s", name, path, otherwise)
 
 
 def hide_addresses() -> None:

@@ -50,7 +50,7 @@ class SpeechProgram:
             try:
                 # Not the event loop's own: uvloop forks, and OpenBLAS (in NumPy) may hang in its fork handler
                 # when a thread computes just then. Popen uses vfork, which runs no handlers.
-                process = subprocess.Popen(
+                process = subprocess.Popen(  # noqa: ASYNC220 - as said above
                     [*self._command, *arguments],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

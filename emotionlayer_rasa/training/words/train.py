@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pydantic
 import spacy
-import structlog
 import torch
 
 from emotionlayer_rasa.emotion.onnx_recognizer import softmax
@@ -16,13 +16,13 @@ from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import EMOTIONS
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold
 from emotionlayer_rasa.training.words.corpora import LabelledTexts, default_data, emo_bank, go_emotions
-from emotionlayer_rasa.training.words.fine_tuning import TextEncoder, exported, find_encoder, fit, predict
 from emotionlayer_rasa.training.words.figures import all_outputs, f1, measure
+from emotionlayer_rasa.training.words.fine_tuning import TextEncoder, exported, find_encoder, fit, predict
 from emotionlayer_rasa.training.words.ngrams import fit_ngrams
 from emotionlayer_rasa.words.component import COMPONENT, TextEmotion, TextModel
 from emotionlayer_rasa.words.reader import WEIGHTS_DIR
 
-log = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 VERSION = "1.0"
 
@@ -92,7 +92,7 @@ def _encoder(settings: TextTraining) -> TextEncoder:
         [encoder.pieces(_spoken(text) if rng.random() < settings.spoken else text) for text in corpus.texts]
         for corpus in (comments, english)
     ]
-    log.info("text.training", comments=len(comments), sentences=len(english))
+    logger.info("text.training comments=%d sentences=%d", len(comments), len(english))
     fit(encoder, (pieces[0], comments.targets), (pieces[1], ratings), settings.epochs, settings.seed)
     return encoder
 
@@ -116,7 +116,7 @@ def _english(settings: TextTraining, encoder: TextEncoder) -> tuple[spacy.Langua
         "threshold": fit_threshold(probabilities, truth, settings.target_accuracy),
     }
     component.description["figures"] = measure(component, settings.data, "test")
-    log.info("text.trained", language="en", **component.description["figures"])
+    logger.info("text.trained language=en figures=%s", component.description["figures"])
     return pipeline, component
 
 
@@ -133,7 +133,7 @@ def _italian(settings: TextTraining, english: TextEmotion, encoder: TextEncoder)
         model = fit_ngrams(sentences.texts, np.hstack([logits, ratings]), penalty)
         valence = [model(text)[len(EMOTIONS)] for text in held_out.texts]
         r = float(np.corrcoef(valence, held_out.targets[:, 0])[0, 1])
-        log.info("text.penalty", penalty=penalty, valence_r=round(r, 3))
+        logger.info("text.penalty penalty=%g valence_r=%.3f", penalty, r)
         if r > best_r:
             best, best_r = model, r
     assert best is not None
@@ -145,7 +145,7 @@ def _italian(settings: TextTraining, english: TextEmotion, encoder: TextEncoder)
         "lexicon": 4.0,
     }
     component.description["figures"] = measure(component, settings.data, "test")
-    log.info("text.trained", language="it", **component.description["figures"])
+    logger.info("text.trained language=it figures=%s", component.description["figures"])
     return pipeline
 
 
