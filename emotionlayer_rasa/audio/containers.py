@@ -35,9 +35,9 @@ _DEMUXERS = {
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 """What an MP4, 3GP or QuickTime file may begin with."""
 
-_STREAMED_WAV_SIZE = 0x7FFF_F000
-"""From here on a data size means "not known when the header was written" (ffmpeg: 0xFFFFFFFF, sox: 0x7FFFFFFF less
-the header); no recording within a sane byte limit comes near it."""
+_STREAMED_SIZE = 0x7F00_0000
+"""From here on the size in a WAV or AIFF header means "not known when the header was written" (ffmpeg: 0xFFFFFFFF,
+sox: 0x7FFFFFFF less the header, or 0x7F000000 and more); no recording within a sane byte limit comes near it."""
 _JUNK = 65_536
 """Bytes before the first frame of an MP3 or AAC stream that are passed over: the rest of a frame, or padding."""
 _CHAIN = 3
@@ -60,18 +60,20 @@ def complete(data: bytes) -> bytes:
         UnsupportedAudioError: no recording of a kind that is known here.
     """
     data = _without_id3(data)
-    if data.startswith(b"RIFF"):
+    if data.startswith((b"RIFF", b"RF64")):
         return _complete_wav(data)
     if data.startswith(b"OggS"):
         return _complete_ogg(data)
     if data.startswith(b"FORM") and len(data) >= 8:
-        _check_share(len(data), 8 + struct.unpack_from(">I", data, 4)[0])
+        size = struct.unpack_from(">I", data, 4)[0]
+        if size < _STREAMED_SIZE:
+            _check_share(len(data), 8 + size)
         return data
     if data.startswith(b"\x1a\x45\xdf\xa3"):
         return _complete_webm(data)
     if data[4:8] in _MP4_BOXES:
         return _complete_mp4(data)
-    if data.startswith((b"RIFX", b"RF64", b"riff", b"fLaC", b".snd")) or data.startswith(tuple(_DEMUXERS)):
+    if data.startswith((b"RIFX", b"riff", b"fLaC", b".snd")) or data.startswith(tuple(_DEMUXERS)):
         return data
     if not data.startswith(tuple(_FOREIGN)):
         for frame_size in (_mpeg_frame_size, _adts_frame_size):
@@ -143,10 +145,15 @@ def _complete_wav(data: bytes) -> bytes:
         raise truncated("its WAV header is incomplete")
     if data[8:12] != b"WAVE":
         raise unsupported(data)
-    position, bytes_per_second = 12, 0
+    large = data.startswith(b"RF64")  # whose sizes stand in a chunk of their own (EBU Tech 3306)
+    position, bytes_per_second, large_size = 12, 0, 0
     while position + 8 <= len(data):
         name, size = data[position : position + 4], struct.unpack_from("<I", data, position + 4)[0]
         body = position + 8
+        if name == b"ds64" and body + 16 <= len(data):
+            large_size = struct.unpack_from("<Q", data, body + 8)[0]
+        if name == b"data" and large and size == 0xFFFF_FFFF:
+            size = min(large_size, size)
         if name == b"fmt " and body + 12 <= len(data):
             bytes_per_second = struct.unpack_from("<I", data, body + 8)[0]
         if name == b"data":
@@ -155,15 +162,16 @@ def _complete_wav(data: bytes) -> bytes:
                 if size in (0, 0xFFFF_FFFF):
                     raise EmptyAudioError("The file holds a header but no samples. Record again.")
                 raise truncated(f"its header promises {size} bytes of samples and there are none")
-            streamed = size >= _STREAMED_WAV_SIZE or (size == 0 and present > 8)
-            if size <= present and not streamed:
+            streamed = size >= _STREAMED_SIZE or (size == 0 and present > 8)
+            if size <= present and not streamed and not large:
                 return data
             # A size may count the header too.
             if not streamed and size > len(data) and _wav_matters(size - present, size, bytes_per_second):
                 raise truncated(f"its header promises {size} bytes of samples and there are {present}")
             sized = bytearray(data)
-            struct.pack_into("<I", sized, 4, len(data) - 8)
-            struct.pack_into("<I", sized, position + 4, present)
+            # What fits into memory needs no large sizes: a chunk of that name is passed over in a RIFF.
+            struct.pack_into("<4sI", sized, 0, b"RIFF", len(data) - 8)
+            struct.pack_into("<I", sized, position + 4, present if streamed or size > present else size)
             return bytes(sized)
         position = body + size + (size & 1)
     raise truncated("its WAV header ends before the samples")
@@ -210,16 +218,19 @@ def _complete_mp4(data: bytes) -> bytes:
     position, names = 0, []
     while position + 8 <= len(data):
         size, name = struct.unpack_from(">I4s", data, position)
-        names.append(name)
         if size == 1 and position + 16 <= len(data):
             size = struct.unpack_from(">Q", data, position + 8)[0]
-        if size < 8:  # 0: to the end
-            break
-        position += size
-    _check_share(len(data), position)
-    index = names.index(b"moov") if b"moov" in names else len(names)
-    if b"mdat" in names and (index == len(names) or (position > len(data) and index == len(names) - 1)):
-        raise truncated("its index, which recorders write last, is missing or incomplete")
+        end = position + size if size >= 8 else len(data)  # 0: to the end
+        if end > len(data):
+            if name in (b"moov", b"moof"):
+                raise truncated("the index of its sound, or of a part of it, is incomplete")
+            if name != b"mdat":
+                break  # what follows the boxes is a tag or padding
+            _check_share(len(data), end)
+        names.append(name)
+        position = end
+    if b"mdat" in names and b"moov" not in names:
+        raise truncated("its index, which recorders write last, is missing")
     return data
 
 

@@ -32,8 +32,9 @@ RawEncoding = Literal["pcm16", "mulaw", "alaw"]
 _RAW_SUBTYPES = {"pcm16": ("PCM_16", 2), "mulaw": ("ULAW", 1), "alaw": ("ALAW", 1)}
 _SAMPLE_RATES = range(4_000, 384_001)
 _MAX_CHANNELS = 8
-_BLOCK = 65_536
-"""Frames decoded at a time, so that a small file which unpacks into hours never fills the memory."""
+_BLOCK = 1024
+"""Frames decoded at a time: a small file which unpacks into hours never fills the memory, and little is lost of a
+block that ends in what cannot be decoded."""
 _SILENT = 3e-4
 """Half the peak-to-peak range below which sound counts as silence: just above the smallest step of A-law, 8/32768,
 which idle telephone lines send."""
@@ -244,7 +245,9 @@ def _blocks(file: soundfile.SoundFile, declared: int | None, limits: AudioLimits
     count, damaged = 0, False
     while True:
         try:
-            block = file.read(_BLOCK, dtype="float32", always_2d=True)
+            # Not beyond the end, where a tag or padding may follow.
+            wanted = _BLOCK if declared is None else min(_BLOCK, declared - count)
+            block = file.read(wanted, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
             block, damaged = np.empty((0, file.channels), np.float32), True
         if not len(block):
