@@ -15,8 +15,8 @@ _CLOSE = (
     rf"[<\[◁]\|?(?:/|end_(?:of_)?){_THOUGHT}\|?[>\]▷]|<\|channel\|>final[^<]*<\|message\|>"
     r"|<channel\|>|<\|inner_suffix\|>"
 )
-"""Around thoughts: DeepSeek, Qwen and most (``<think>``), Mistral, Kimi, Seed, Cohere, Apertus, and the channels of
-gpt-oss and Gemma."""
+"""Around thoughts: DeepSeek, Qwen and most (``<think>``), Mistral, Kimi, Seed, Cohere, Apertus, and the channels
+of gpt-oss and Gemma."""
 _CONTROL = (
     r"<[|｜][^<>|｜]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|unk|eot|eod)>|<(?:start|end|begin)_of_\w+>"
     r"|\[/?(?:INST|EOS|BOS)\]|\[end of text\]|\[e~\[|</?(?:answer|response)>"
