@@ -30,6 +30,12 @@ _TWO_LAYERS = {r"^classifier\.dense\.": "projector.", r"^classifier\.(?:out_proj
 That head is a dense layer with tanh behind it and an output layer, on the mean of all frames. Ours takes the mean
 between the two layers, which is the same: a dense layer is linear."""
 
+_HEAD = ("classifier.", "projector.")
+_HEADS = (
+    "Heads that can be used are its own and the one of classifier.dense and classifier.out_proj: "
+    "choose a checkpoint with either."
+)
+
 _USED_IN_TRAINING_ONLY = "masked_spec_embed"
 _BEYOND_THE_SCALE = 0.5
 """How far a dimension may lie outside of 0..1: a regression overshoots, another scale lies elsewhere."""
@@ -90,6 +96,9 @@ class TransformersRecognizer(EmotionRecognizer):
         pieces = np.array_split(waveform.samples, math.ceil(waveform.duration_s / WINDOW_S))
         weights = np.array([np.std(piece) for piece in pieces]) + 1e-9
         output = (weights / weights.sum()) @ np.stack([self._output(piece) for piece in pieces])
+        if not np.isfinite(output).all():
+            logger.error("emotion.not_finite model=%s: its weights are damaged or overflow", self.model)
+            return nothing
         if self._axes:
             if output.min() < -_BEYOND_THE_SCALE or output.max() > 1 + _BEYOND_THE_SCALE:
                 logger.error(
@@ -127,9 +136,12 @@ class TransformersRecognizer(EmotionRecognizer):
 
 
 def _loaded(load: Callable[..., T], checkpoint: str, **options: Any) -> T:
+    from safetensors import SafetensorError
+
     try:
         return load(checkpoint, **options)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:  # RuntimeError: weights of another size
+    # RuntimeError: weights of another size; SafetensorError: a cut file, or the pointer that git LFS leaves
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"The checkpoint '{checkpoint}' cannot be loaded for audio classification: {error}"
         ) from error
@@ -139,7 +151,8 @@ def _network(checkpoint: str) -> Any:
     """The checkpoint's network with all of its weights, whichever of the two heads it has.
 
     Raises:
-        ModelError: it cannot be loaded, or some of its weights are missing, which transformers makes up at random.
+        ModelError: it cannot be loaded, some of its weights are missing, which transformers makes up at random, or
+            its head has more of them than are run.
     """
     import torch
     from transformers import AutoConfig, AutoModelForAudioClassification
@@ -172,8 +185,12 @@ def _network(checkpoint: str) -> Any:
     if missing:
         raise ModelError(
             f"The checkpoint '{checkpoint}' would answer at random: {type(network).__name__} needs "
-            f"{_some(missing)}, and of other weights it has {_some(others) or 'none'}. Heads that can be used are "
-            "its own and the one of classifier.dense and classifier.out_proj: choose a checkpoint with either."
+            f"{_some(missing)}, and of other weights it has {_some(others) or 'none'}. {_HEADS}"
+        )
+    if further := [key for key in others if key.startswith(_HEAD)]:
+        raise ModelError(
+            f"The checkpoint '{checkpoint}' would answer wrongly: its head has {_some(further)}, for which "
+            f"{type(network).__name__} has no layer. {_HEADS}"
         )
     return network
 

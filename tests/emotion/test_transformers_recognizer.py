@@ -315,6 +315,33 @@ def test_a_head_of_another_size_is_refused(tmp_path):
         recognizer(tmp_path)
 
 
+def test_a_head_with_more_layers_than_are_run_is_refused_by_name(tmp_path):
+    two_layers(tmp_path, ["angry", "sad"])
+    file = tmp_path / "model.safetensors"
+    save_file({**load_file(file), "classifier.norm.weight": torch.ones(16)}, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"classifier\.norm\.weight.*choose a checkpoint"):
+        recognizer(tmp_path)
+
+
+@pytest.mark.parametrize("pointer", [True, False])
+def test_weights_that_were_not_fetched_whole_are_refused(tmp_path, pointer):
+    wav2vec2(tmp_path, ["angry", "sad"])
+    file = tmp_path / "model.safetensors"
+    weights = file.read_bytes()
+    git_lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"
+    file.write_bytes(git_lfs if pointer else weights[: len(weights) // 2])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        recognizer(tmp_path)
+
+
+def test_weights_that_are_no_numbers_give_no_reading_and_the_log_says_so(tmp_path, caplog):
+    two_layers(tmp_path, ["angry", "sad"])
+    set_outputs(tmp_path, [float("nan"), 0.0])
+    reading = recognizer(tmp_path).recognize(VOICE)
+    assert (reading.label, reading.confidence, reading.scores) == (UNKNOWN, 0.0, {})
+    assert "emotion.not_finite" in caplog.text
+
+
 def test_what_only_training_needs_may_be_missing(tmp_path):
     wav2vec2(tmp_path, ["angry", "sad"])
     renamed(tmp_path, "wav2vec2.masked_spec_embed", "gone")
