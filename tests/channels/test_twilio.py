@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -172,6 +173,20 @@ async def test_a_websocket_that_does_not_begin_soon_is_ended(
     monkeypatch.setattr(twilio_wire, "_START_WITHIN_S", 0.1)
     async with serve(channel(), EchoAgent()) as http, dial(http) as socket:
         assert (await next_with(socket, "error"))["error"]["code"] == "call.idle"
+
+
+async def test_pressed_keys_are_one_turn(serve: Serve) -> None:
+    agent = EchoAgent()
+    async with serve(channel(), agent) as http, dial(http) as phone:
+        await send(phone, event="start", start=await incoming(http, "CA1"))
+        await next_with(phone, "mark")
+        for key in "10#":
+            await send(phone, event="dtmf", dtmf={"digit": key})
+        await send(phone, event="stop", stop={})
+        await phone.wait_closed()
+        while len(agent.messages) < 2:
+            await asyncio.sleep(0.01)
+    assert [message.text for message in agent.messages] == ["/session_start", "10"]
 
 
 async def test_the_ticket_of_a_call_opens_no_second_one(serve: Serve) -> None:
