@@ -244,8 +244,9 @@ class EscalationPolicy(Policy):
         conversation = Conversation.from_rasa(tracker)
         history = conversation.history
         back = _put_back(conversation, domain)
-        if history.current is not None:
-            return self._listen(history.current, domain, back)
+        taken = history.current or _decision_of_last_action(tracker)
+        if taken is not None:
+            return self._listen(taken, domain, back)
         decision = None
         if not history.acted and conversation.may_analyse:
             rules = self._rules_that_may_fire(tracker, history)
@@ -316,6 +317,12 @@ def _put_back(conversation: Conversation, domain: Domain) -> List[Event]:
     """Our slots of a message that Rasa has taken back, but for those that stories and rules may ask for."""
     hidden = {slot.name for slot in domain.slots if not slot.influence_conversation}
     return [SlotSet(name, value) for name, value in conversation.taken_back.items() if name in hidden]
+
+
+def _decision_of_last_action(tracker: DialogueStateTracker) -> Decision | None:
+    """Of the last action that Rasa knows of: where it has taken back a message, that of the turn before."""
+    action = tracker.get_last_event_for(ActionExecuted)
+    return Decision.from_metadata(action.metadata) if action else None
 
 
 def _intent(tracker: DialogueStateTracker) -> str:

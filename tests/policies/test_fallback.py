@@ -7,9 +7,10 @@ import sys
 from typing import Iterator
 
 import pytest
+from conversations import spoken
 from rasa.core.agent import Agent
 from rasa.core.tracker_store import InMemoryTrackerStore
-from small_bot import Bot, Talk, spoken, train_bot, write_bot
+from small_bot import Bot, Talk, train_bot, write_bot
 
 from emotionlayer_rasa.cli.servers import Servers, free_port
 from emotionlayer_rasa.conversation import Conversation
@@ -175,6 +176,17 @@ def test_four_angry_turns_that_are_not_understood_are_escalated(talk: Talk) -> N
     assert (decision["turn"], [reading["turn"] for reading in decision["readings"]]) == (4, [1, 2, 3, 4])
     assert talk.tracker().get_slot("negative_streak") == 4
     assert talk.tracker().active_loop_name is None
+
+
+@pytest.mark.parametrize("agent", [(fallback, 2) for fallback in FALLBACKS], indirect=True)
+def test_a_turn_that_is_not_understood_after_a_rule_has_fired_is_answered_once(talk: Talk) -> None:
+    talk.say("mumble", ANGRY)
+    assert talk.say("mumble", ANGRY) == ["utter_offer", LISTEN]
+    answer, *then = talk.say("mumble", spoken("neutral"))
+    assert answer in ("action_default_fallback", "action_two_stage_fallback")
+    assert then == [LISTEN]
+    actions = [getattr(event, "action_name", None) for event in talk.tracker().applied_events()]
+    assert actions.count("utter_offer") == 1, "the turn of the rule is not taken back with the one that follows"
 
 
 @pytest.mark.parametrize("agent", [("two_stage", 2)], indirect=True)
