@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conversations import LISTEN, REWIND, SESSION, slot, user
 from rasa.core.actions.action import ActionSessionStart as RasaSessionStart
 from rasa.core.tracker_store import InMemoryTrackerStore, SQLTrackerStore, TrackerStore
 from rasa.shared.core.domain import Domain
@@ -46,9 +47,6 @@ from emotionlayer_rasa.utterance import (
     Utterance,
 )
 
-SESSION: dict[str, Any] = {"event": "session_started", "timestamp": 0.0}
-REWIND = {"event": "rewind"}
-LISTEN = {"event": "action", "name": "action_listen"}
 PROFILE = {
     "updated": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     **{"turns": 4, "valence": 0.4, "arousal": 0.6, "dominance": 0.5},
@@ -59,16 +57,6 @@ PROFILE = {
 def heard(state: str) -> Utterance:
     affect = AffectiveState(state, STATE_STRATEGY[state], 0.8, 0.3, 0.6, 0.5)
     return Utterance(Transcript(""), EmotionReading("neutral", 0.6, {}, source="voice"), affect=affect)
-
-
-def user(said: Utterance | None = None, text: str = "words", time: float = 1.0, **more: Any) -> dict[str, Any]:
-    metadata = {METADATA_KEY: said.to_metadata()} if said else {}
-    event = {"event": "user", "text": text, "parse_data": {"entities": []}, "timestamp": time}
-    return {**event, "metadata": metadata, **more}
-
-
-def slot(name: str, value: Any) -> dict[str, Any]:
-    return {"event": "slot", "name": name, "value": value, "timestamp": 1.0}
 
 
 def states(*events: dict[str, Any]) -> list[str]:
@@ -83,9 +71,9 @@ def test_turns_are_read_from_metadata_or_entity_since_the_session_began() -> Non
     typed = Utterance(Transcript(""), words=TextReading(EmotionReading("joy", 0.7, source="text"), cues))
     entity = {"entity": "emotion", "value": "joy", "record": typed.to_metadata()}
     events = [
-        user(heard("anger")),
+        user(said=heard("anger")),
         SESSION,
-        user(heard("frustration"), time=10),
+        user(said=heard("frustration"), time=10),
         slot("response_strategy", "active_deescalation"),
         {"event": "bot", "text": "Sorry."},
         slot("response_strategy", "rapid_resolution"),
@@ -100,14 +88,16 @@ def test_turns_are_read_from_metadata_or_entity_since_the_session_began() -> Non
 
 
 def test_a_doubtful_entity_counts_more_than_the_record() -> None:
-    event = user(heard("anger"), parse_data={"entities": [{"entity": "emotion", "value": UNKNOWN}]})
+    event = user(said=heard("anger"), parse_data={"entities": [{"entity": "emotion", "value": UNKNOWN}]})
     assert Conversation([event], {}).turns[0].label == UNKNOWN
 
 
 @pytest.mark.parametrize("withdrawn", ["emotion_consent", "emotion_memory_consent"])
 def test_what_was_withdrawn_is_forgotten(withdrawn: str) -> None:
-    assert states(SESSION, user(heard("anger")), slot(withdrawn, False), user(heard("neutral"))) == ["neutral"]
-    assert len(states(SESSION, user(heard("anger")), slot(withdrawn, True), user())) == 2
+    assert states(SESSION, user(said=heard("anger")), slot(withdrawn, False), user(said=heard("neutral"))) == [
+        "neutral"
+    ]
+    assert len(states(SESSION, user(said=heard("anger")), slot(withdrawn, True), user())) == 2
 
 
 def test_the_memory_of_a_real_tracker() -> None:
@@ -128,9 +118,9 @@ def test_the_memory_of_a_real_tracker() -> None:
 def test_edited_and_replayed_trackers_give_the_same_answer_on_any_server() -> None:
     said = [SESSION]
     for place, state in enumerate(("anger", "frustration", "neutral"), start=1):
-        said += [user(heard(state), time=place), slot("response_strategy", "active_deescalation")]
+        said += [user(said=heard(state), time=place), slot("response_strategy", "active_deescalation")]
     memory = Conversation(said, {}).memory.summary()
-    restarted = [user(heard("urgency")), {"event": "restart"}, *said]
+    restarted = [user(said=heard("urgency")), {"event": "restart"}, *said]
     assert Conversation(restarted, {}).memory.summary() == memory
     button = Conversation([*said, user(text="/affirm", time=9)], {}).memory
     assert (button.current.state, button.trend) == (UNKNOWN, memory["trend"])
@@ -142,7 +132,7 @@ def test_what_rasa_takes_back_was_said_all_the_same() -> None:
     fallback = [{"event": "action", "name": "action_default_fallback"}, {"event": "bot", "text": "Hm?"}, REWIND]
     events = [SESSION]
     for count in range(1, 5):
-        events += [LISTEN, user(heard("anger"), message_id=str(count)), *fallback]
+        events += [LISTEN, user(said=heard("anger"), message_id=str(count)), *fallback]
         memory = Conversation(events, {}).memory
         assert (memory.negative_streak, memory.current.state) == (count, "anger")
     assert states(*events, user(text="/back"), REWIND, REWIND) == [*["anger"] * 4, UNKNOWN]
@@ -150,14 +140,14 @@ def test_what_rasa_takes_back_was_said_all_the_same() -> None:
 
 def test_a_message_that_is_put_back_is_one_turn() -> None:
     """As the two-stage fallback does with one that made clear what the caller wants."""
-    first, second = user(heard("anger"), message_id="1"), user(heard("frustration"), message_id="2")
+    first, second = user(said=heard("anger"), message_id="1"), user(said=heard("frustration"), message_id="2")
     clarified = [SESSION, first, LISTEN, second, REWIND, LISTEN, {**second, "timestamp": 9.0}]
     assert states(*clarified) == ["anger", "frustration"]
     history = Conversation(clarified, {}).history
     assert (history.turns, history.acted) == (2, True)
     said_twice = [SESSION, second, LISTEN, second]
     assert states(*said_twice) == ["frustration"] * 2, "a channel that gives every message the same id"
-    without_id = [SESSION, user(heard("anger")), REWIND, user(heard("anger"))]
+    without_id = [SESSION, user(said=heard("anger")), REWIND, user(said=heard("anger"))]
     assert states(*without_id) == ["anger", "anger"]
 
 
@@ -213,7 +203,7 @@ def test_any_events_are_survived() -> None:
 
 
 def profiled(**profile: Any) -> list[dict[str, Any]]:
-    return [SESSION, slot("emotional_profile", {**PROFILE, **profile}), user(heard("neutral"))]
+    return [SESSION, slot("emotional_profile", {**PROFILE, **profile}), user(said=heard("neutral"))]
 
 
 AGREED = {"emotion_memory_consent": True}

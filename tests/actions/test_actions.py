@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from conversations import bot, slot, typed, user
 from rasa_sdk import Action
 from rasa_sdk.executor import ActionExecutor
 
@@ -67,24 +68,6 @@ SILENT = {
     "dominance": None,
 }
 FORGOTTEN = {"emotion_memory_consent": False, "emotional_profile": None}
-
-
-def user(text: str, utterance: Utterance | None = None, channel: str = "voice") -> dict[str, Any]:
-    metadata = {METADATA_KEY: utterance.to_metadata()} if utterance else {}
-    return {"event": "user", "text": text, "metadata": metadata, "input_channel": channel, "timestamp": 1.0}
-
-
-def typed(text: str, utterance: Utterance) -> dict[str, Any]:
-    entity = {"entity": "emotion", "value": utterance.reading.label, "record": utterance.to_metadata()}
-    return {"event": "user", "text": text, "parse_data": {"entities": [entity]}, "metadata": {}, "timestamp": 1.0}
-
-
-def slot(name: str, value: Any) -> dict[str, Any]:
-    return {"event": "slot", "name": name, "value": value, "timestamp": 1.0}
-
-
-def bot(text: str) -> dict[str, Any]:
-    return {"event": "bot", "text": text, "data": {}, "metadata": {}, "timestamp": 1.0}
 
 
 def run(

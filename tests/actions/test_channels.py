@@ -12,6 +12,7 @@ import pytest
 import rasa.core.channels
 import socketio
 from cases import for_each
+from conversations import user
 from rasa.core.channels.botframework import BotFramework
 from rasa.core.channels.callback import CallbackOutput
 from rasa.core.channels.channel import CollectingOutputChannel, InputChannel, OutputChannel
@@ -41,10 +42,6 @@ REPLY = Reply(TEXT, "template", "direct_efficiency", speech_payload(TEXT, "direc
 
 Channel = Tuple[OutputChannel, List[Any]]
 """An output channel, and the list of what leaves it."""
-
-
-def user(channel: str | None, **event: Any) -> dict[str, Any]:
-    return {"event": "user", "text": "thanks", "metadata": {}, "input_channel": channel, "timestamp": 1.0, **event}
 
 
 def message(*events: dict[str, Any]) -> dict[str, Any]:
@@ -253,7 +250,7 @@ def test_every_channel_of_rasa_sends_the_text_and_a_payload_only_where_it_carrie
     kind: type, name: str
 ) -> None:
     out, sent = OUTPUTS[kind][1]()
-    asyncio.run(out.send_response("caller", message(user(name))))
+    asyncio.run(out.send_response("caller", message(user(channel=name))))
     text, *more = sent
     assert TEXT in repr(text)
     assert "ssml" not in repr(text)
@@ -265,7 +262,7 @@ def test_every_channel_of_rasa_sends_the_text_and_a_payload_only_where_it_carrie
 
 def test_twilio_voice_can_speak_what_it_got() -> None:
     out, sent = twilio_voice()
-    asyncio.run(out.send_response("caller", message(user("twilio_voice"))))
+    asyncio.run(out.send_response("caller", message(user(channel="twilio_voice"))))
     channel = TwilioVoiceInput.from_credentials({"initial_prompt": "hello"})
     assert TEXT in str(channel._build_twilio_voice_response(sent))
 
@@ -273,13 +270,13 @@ def test_twilio_voice_can_speak_what_it_got() -> None:
 def test_our_own_channel_gets_both_in_one() -> None:
     out = VoiceOutput()
     assert out.name() == VoiceInput.name()
-    asyncio.run(out.send_response("caller", message(user(VoiceInput.name()))))
+    asyncio.run(out.send_response("caller", message(user(channel=VoiceInput.name()))))
     assert out.messages == [{"text": TEXT, "custom": REPLY.payload()}]
 
 
 @pytest.mark.parametrize("channel", ["my_channel", "MyRestInput", "Rest", "", None])
 def test_a_channel_that_is_not_known_gets_text_only(channel: str | None) -> None:
-    assert message(user(channel)) == {"text": TEXT}
+    assert message(user(channel=channel)) == {"text": TEXT}
 
 
 @pytest.mark.parametrize("channel", sorted(PAYLOAD_CHANNELS))
@@ -287,7 +284,7 @@ def test_a_message_that_answers_no_turn_may_go_out_anywhere_and_is_text_only(cha
     """A session begins before its first turn is in the tracker; a reminder or a triggered intent names any."""
     listen = {"event": "action", "name": "action_listen", "timestamp": 2.0}
     assert message() == {"text": TEXT}
-    assert message(user(channel), listen) == {"text": TEXT}
-    external = user(channel, text="EXTERNAL: remind", metadata={"is_external": True})
-    assert message(user(channel), listen, external) == {"text": TEXT}
-    assert "custom" in message(listen, user(channel))
+    assert message(user(channel=channel), listen) == {"text": TEXT}
+    external = user(channel=channel, text="EXTERNAL: remind", metadata={"is_external": True})
+    assert message(user(channel=channel), listen, external) == {"text": TEXT}
+    assert "custom" in message(listen, user(channel=channel))

@@ -16,6 +16,7 @@ from typing import Any, Iterator, Mapping, Sequence
 import pytest
 import rasa.model_training
 import yaml
+from conversations import voiced
 from rasa.cli.scaffold import create_initial_project
 from rasa.core.agent import Agent
 from rasa.core.channels import UserMessage
@@ -30,7 +31,6 @@ from rasa.utils.endpoints import EndpointConfig
 
 from emotionlayer_rasa.cli.servers import Servers, free_port
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
-from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
 
 pytestmark = pytest.mark.train
 
@@ -146,15 +146,9 @@ class Bot:
     def dialogues(self, label: str) -> Dialogues:
         """What the bot does in each dialogue, spoken in an emotion."""
         return {
-            name: [self.say(f"{name}-{label}", text, in_emotion(label)) for text in turns]
+            name: [self.say(f"{name}-{label}", text, voiced(label)) for text in turns]
             for name, turns in DIALOGUES.items()
         }
-
-
-def in_emotion(label: str) -> dict[str, Any]:
-    """Metadata of a turn that was spoken in an emotion."""
-    reading = EmotionReading(label, 0.9, {label: 0.9} if label in EMOTIONS else {}, 0.5, 0.5, 0.5, "voice", "test")
-    return {METADATA_KEY: Utterance(Transcript(""), reading).to_metadata()}
 
 
 def load(folder: Path, actions: str, loop: asyncio.AbstractEventLoop) -> Bot:
@@ -298,7 +292,7 @@ def test_an_exported_story_is_read_back_as_it_was_said(
 ) -> None:
     """By Rasa's own writer and reader, and then told to Rasa's own evaluation."""
     for text in said:
-        served.say(said[0], text, None if text.startswith("/") else in_emotion("anger"))
+        served.say(said[0], text, None if text.startswith("/") else voiced("anger"))
     tracker = served.tracker(said[0])
     turns = [event for event in tracker.events if isinstance(event, UserUttered)]
     assert all(any(entity["entity"] == "emotion" for entity in turn.entities) for turn in turns)

@@ -16,15 +16,7 @@ from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import Event
 from rasa.utils.endpoints import EndpointConfig
 
-from emotionlayer_rasa.affect.strategies import STATE_STRATEGY
-from emotionlayer_rasa.utterance import (
-    METADATA_KEY,
-    AffectiveState,
-    EmotionReading,
-    TextReading,
-    Transcript,
-    Utterance,
-)
+from emotionlayer_rasa.utterance import METADATA_KEY
 
 CONFIG = """
 recipe: default.v1
@@ -124,19 +116,6 @@ stories:
 - story: Thanks after hello
   steps: [{intent: greet}, {action: utter_hello}, {intent: thanks}, {action: utter_welcome}]
 """
-
-
-VALENCE = {"satisfaction": 0.8, "neutral": 0.5, "anger": 0.1}
-EMOTION = {"anger": "anger", "frustration": "anger", "urgency": "fear", "satisfaction": "joy"}
-
-
-def spoken(state: str, confidence: float = 0.8, **cues: float) -> dict[str, Any]:
-    """Metadata of a spoken turn, as the voice channel records it; without cues its words were not read."""
-    emotion, valence = EMOTION.get(state, "neutral"), VALENCE.get(state, 0.3)
-    voice = EmotionReading(emotion, 0.9, {emotion: 0.9}, valence, 0.7, 0.5, "voice", "test")
-    words = TextReading(cues=cues) if cues else None
-    affect = AffectiveState(state, STATE_STRATEGY[state], confidence, valence, 0.7, 0.5)
-    return {METADATA_KEY: Utterance(Transcript(""), voice, words, affect=affect).to_metadata()}
 
 
 @dataclass

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from cases import for_each
 from click.testing import CliRunner
+from conversations import spoken
 from rasa.core.brokers.file import FileEventBroker
 from rasa.core.policies.ensemble import DefaultPolicyPredictionEnsemble
 from rasa.core.policies.policy import PolicyPrediction
@@ -31,7 +32,7 @@ from rasa.shared.core.events import (
 )
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import InvalidConfigException
-from small_bot import CONFIG, DATA, DOMAIN, Bot, Talk, spoken, write_bot
+from small_bot import CONFIG, DATA, DOMAIN, Bot, Talk, write_bot
 
 import emotionlayer_rasa
 from emotionlayer_rasa.affect.escalation_rules import Condition, Rule

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from cases import for_each
+from conversations import voiced
 from rasa.core.agent import Agent
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
 from small_bot import Talk, train_bot, write_bot
 
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
-from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, Transcript, Utterance
 
 pytestmark = pytest.mark.train
 
@@ -138,12 +137,6 @@ DIALOGUES: dict[str, list[tuple[str, str]]] = {
 }
 
 
-def in_emotion(label: str) -> dict[str, Any]:
-    """Metadata of a turn that was spoken in an emotion."""
-    reading = EmotionReading(label, 0.9, {label: 0.9} if label in EMOTIONS else {}, 0.5, 0.5, 0.5, "voice", "test")
-    return {METADATA_KEY: Utterance(Transcript(""), reading).to_metadata()}
-
-
 def bot(folder: Path, policies: str, *, initial: str | None, stories: str = "", rules: str = "") -> Agent:
     """Train a bot whose slot has an initial value or none."""
     domain = yaml.safe_load(DOMAIN)
@@ -181,7 +174,7 @@ def test_no_emotion_changes_a_dialogue_that_does_not_mention_it(
         talk = Talk(named[0], f"{name}-{label}", loop)
         for text, action in dialogue:
             expected = "utter_calm" if (action, label) == ("utter_hours", "fear") else action
-            assert talk.say(text, in_emotion(label)) == [expected, "action_listen"], (name, text)
+            assert talk.say(text, voiced(label)) == [expected, "action_listen"], (name, text)
 
 
 @for_each("label", LABELS)
@@ -191,7 +184,7 @@ def test_a_story_that_names_an_emotion_is_taken_with_it_alone(
     agent, in_stories = named
     talk = Talk(agent, f"complaint-{label}", loop)
     offered = in_stories and label == "anger"
-    assert talk.say("it is broken", in_emotion(label))[0] == ("utter_offer" if offered else "utter_sorry")
+    assert talk.say("it is broken", voiced(label))[0] == ("utter_offer" if offered else "utter_sorry")
 
 
 @for_each("label", LABELS)
@@ -202,8 +195,8 @@ def test_a_story_that_names_an_emotion_goes_on_in_any(
     agent, in_stories = named
     if in_stories:
         talk = Talk(agent, f"offer-{label}-{answer}", loop)
-        assert talk.say("it is broken", in_emotion("anger"))[0] == "utter_offer"
-        assert talk.say(answer, None if answer.startswith("/") else in_emotion(label))[0] == action
+        assert talk.say("it is broken", voiced("anger"))[0] == "utter_offer"
+        assert talk.say(answer, None if answer.startswith("/") else voiced(label))[0] == action
 
 
 @pytest.mark.parametrize("text", ["hello", "/greet"])
@@ -211,6 +204,6 @@ def test_a_rule_that_names_an_emotion_leaves_nothing_of_it(
     named: tuple[Agent, bool], loop: asyncio.AbstractEventLoop, text: str
 ) -> None:
     talk = Talk(named[0], f"hours-{text}", loop)
-    assert talk.say("are you open", in_emotion("fear"))[0] == "utter_calm"
+    assert talk.say("are you open", voiced("fear"))[0] == "utter_calm"
     assert talk.say(text)[0] == "utter_hello"
-    assert talk.say("thank you", in_emotion("joy"))[0] == "utter_welcome"
+    assert talk.say("thank you", voiced("joy"))[0] == "utter_welcome"

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
-from small_bot import spoken
+from conversations import spoken
 
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.taxonomy import UNKNOWN

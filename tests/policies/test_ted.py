@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from conversations import spoken
 from rasa.core.agent import Agent
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import SlotSet
-from small_bot import Talk, spoken, train_bot, write_bot
+from small_bot import Talk, train_bot, write_bot
 
 pytestmark = pytest.mark.train
 
