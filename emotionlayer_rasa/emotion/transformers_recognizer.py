@@ -136,7 +136,7 @@ class TransformersRecognizer(EmotionRecognizer):
 
 
 def _loaded(load: Callable[..., T], checkpoint: str, **options: Any) -> T:
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError  # type: ignore[attr-defined]
 
     try:
         return load(checkpoint, **options)
