@@ -18,7 +18,8 @@ from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
 class ActionSessionStart(SpeakingAction):
     """Starts a session as Rasa does, and opens with the disclosure and a greeting.
 
-    A caller who switched the analysis off in an earlier session, whose slots are carried over, is only greeted. An
+    A caller who switched the analysis off in an earlier session, whose slots are carried over, is only greeted; one
+    whose conversation begins anew (``/restart``, a story's ``action_restart``) has heard both, and hears nothing. An
     emotional profile that is older than ``EMOTIONLAYER_MEMORY_DAYS`` is not carried over.
     """
 
@@ -30,7 +31,7 @@ class ActionSessionStart(SpeakingAction):
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> list[EventType]:
         """Speak, then return the events of Rasa's own ``action_session_start``."""
-        if not _opened_just_now(tracker):
+        if not (_opened_just_now(tracker) or _restarted_just_now(tracker)):
             await super().run(dispatcher, tracker, domain)
         carries = _carries_over(domain)
         slots = {**(_latest_slots(tracker) if carries else {}), **carried_over(tracker.events, carries)}
@@ -49,6 +50,11 @@ def _opened_just_now(tracker: Tracker) -> bool:
     if not earlier or earlier[-1].get("text") != "/session_start":
         return False
     return len(earlier) > 1 and all(event["event"] == "bot" for event in earlier[:-1])
+
+
+def _restarted_just_now(tracker: Tracker) -> bool:
+    """Rasa starts a session at once after a restart, without waiting for the caller."""
+    return bool(tracker.events) and tracker.events[-1].get("event") == "restart"
 
 
 def _carries_over(domain: dict[str, Any]) -> bool:

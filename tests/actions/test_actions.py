@@ -260,6 +260,14 @@ def test_a_call_that_opens_itself_with_session_start_hears_the_disclosure_once(e
     assert "tone of voice" in later["responses"][0]["text"]
 
 
+def test_who_restarts_hears_nothing_until_they_say_something(executor: ActionExecutor) -> None:
+    disclosure = {"event": "bot", "text": "The tone of your voice is analysed.", "timestamp": 1.0}
+    past = [{"event": "session_started"}, disclosure, user("/restart", {})]
+    result = run(executor, "action_session_start", [*past, {"event": "restart", "timestamp": 3.0}])
+    assert result["responses"] == []
+    assert [event["event"] for event in result["events"]] == ["session_started", "action"]
+
+
 def test_a_session_respects_the_domain_and_an_earlier_no(executor: ActionExecutor) -> None:
     slot = {"event": "slot", "name": "emotion_consent", "value": False, "timestamp": 1.0}
     domain = {**DOMAIN, "session_config": {"carry_over_slots_to_new_session": False}}
