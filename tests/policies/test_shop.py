@@ -108,7 +108,8 @@ def test_without_consent_nothing_fires(assistant: Assistant) -> None:
 def test_a_restart_takes_no_withdrawn_consent_back(assistant: Assistant) -> None:
     line = "i hate you all, this is terrible"
     for said in ("/stop_emotion_analysis", line, "/restart", line, line):
-        assistant.rest(said, "restarts")
+        answered = assistant.rest(said, "restarts")
+        assert bool(answered) == (said != "/restart")
     assert assistant.slots("restarts")["emotion_consent"] is False
     assert [turn["parse_data"]["entities"][-1]["state"] for turn in assistant.turns("restarts")] == [UNKNOWN] * 2
     for said in ("/start_emotion_analysis", line):
