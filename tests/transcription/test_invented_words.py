@@ -13,6 +13,8 @@ from emotionlayer_rasa.evaluation.voice.degrade import add_noise, reverberate, t
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, create_transcriber
 from emotionlayer_rasa.transcription.invented_words import without_invented_words
 
+pytestmark = pytest.mark.whisper
+
 DATA = Path(__file__).parents[1] / "data"
 ENGLISH = ("en_order", "en_complaint", "en_thanks", "en_person")
 

@@ -26,6 +26,8 @@ from emotionlayer_rasa.transcription import (
     create_transcriber,
 )
 
+pytestmark = pytest.mark.whisper
+
 DATA = Path(__file__).parents[1] / "data"
 SAID = {
     "en_order": "where is my order the order number is 1 0 4 2",
