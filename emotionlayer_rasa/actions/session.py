@@ -18,9 +18,9 @@ from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
 class ActionSessionStart(SpeakingAction):
     """Starts a session as Rasa does, and opens with the disclosure and a greeting.
 
-    A caller who switched the analysis off in an earlier session, whose slots are carried over, is only greeted; one
-    whose conversation begins anew (``/restart``, a story's ``action_restart``) has heard both, and hears nothing. An
-    emotional profile that is older than ``EMOTIONLAYER_MEMORY_DAYS`` is not carried over.
+    Who switched the analysis off in an earlier session, whose slots are carried over, is only greeted. One
+    whose conversation begins anew (``/restart``, ``action_restart`` in a story) has heard both, and hears nothing.
+    An emotional profile that is older than ``EMOTIONLAYER_MEMORY_DAYS`` is not carried over.
     """
 
     def name(self) -> str:
