@@ -438,6 +438,7 @@ situations:
 """
 
 
+@pytest.mark.reply_sets
 def test_what_every_action_says_is_worded_for_the_profile(tmp_path: Path) -> None:
     """By an action server in a bot's own folder; with the package's wordings of the profile, and the bot's."""
     (tmp_path / "endpoints.yml").write_text("replies: {profile: wellbeing}\n", encoding="utf-8")

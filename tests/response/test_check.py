@@ -43,6 +43,7 @@ def test_the_cases_cover_languages_strategies_and_reasons():
     assert min(len(cases("bad")), len(cases("good"))) >= 150
 
 
+@pytest.mark.reply_sets
 @pytest.mark.parametrize("language", languages())
 def test_bad_replies_are_caught(language):
     listed = [(strategy, case) for of, strategy, case in cases("bad") if of == language]
@@ -56,6 +57,7 @@ def test_bad_replies_are_caught(language):
     assert missed == []
 
 
+@pytest.mark.reply_sets
 @pytest.mark.parametrize("language", languages())
 def test_good_replies_pass(language):
     listed = [(strategy, case) for of, strategy, case in cases("good") if of == language]
@@ -68,6 +70,7 @@ def test_good_replies_pass(language):
     assert rejected == {}
 
 
+@pytest.mark.reply_sets
 def test_the_planted_reason_is_nearly_always_among_those_found():
     found = [
         planted in judged(language, strategy, case, reply)
@@ -279,6 +282,7 @@ def test_a_question_that_the_draft_does_not_ask_is_caught() -> None:
     assert "off_draft" in check_reply("Goodbye. What do you want?", NEUTRAL, "en", draft="Goodbye.")
 
 
+@pytest.mark.reply_sets
 def test_the_templates_themselves_pass() -> None:
     for language, strategy in product(languages(), STRATEGIES):
         facts = SLOTS if language == "en" else SLOTS_IT

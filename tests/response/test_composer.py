@@ -578,6 +578,7 @@ def transcription(request: Mapping[str, Any]) -> str:
     return str(data.get("caller", data)["transcription"])
 
 
+@pytest.mark.reply_sets
 @pytest.mark.parametrize("mode", ["rephrase", "compose"])
 @pytest.mark.parametrize("obedience", ["prompt", "rule", "text"])
 def test_an_obedient_model_gives_nothing_away(endpoint: Endpoint, mode: str, obedience: str) -> None:

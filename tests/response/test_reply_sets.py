@@ -9,6 +9,8 @@ import pytest
 
 from emotionlayer_rasa.response import check_reply
 
+pytestmark = pytest.mark.reply_sets
+
 DATA = Path(__file__).parents[1] / "data"
 SOURCES = ("first", "second", "subtle", "specification", "blind_a", "blind_b", "testers_c", "testers_d")
 

@@ -61,6 +61,7 @@ def test_every_situation_renders_with_and_without_facts_in_two_wordings(language
     assert guidance(strategy, language)
 
 
+@pytest.mark.reply_sets
 @pytest.mark.parametrize("language", languages())
 @for_each("strategy", STRATEGIES)
 def test_every_draft_passes_the_check(language: str, strategy: str) -> None:
