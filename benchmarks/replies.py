@@ -32,9 +32,9 @@ from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.endpoints import ENDPOINTS_VARIABLE
 from emotionlayer_rasa.evaluation.scenarios import guess_language, read_scenarios
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
-from emotionlayer_rasa.llm.server import llm_server
 from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response.llm.server import llm_server
 from emotionlayer_rasa.response.warm_up import warm_up
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance

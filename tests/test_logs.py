@@ -18,8 +18,8 @@ from emotionlayer_rasa.handoff import Handoff
 from emotionlayer_rasa.handoff.delivery import HandoffSettings
 from emotionlayer_rasa.imports import replaced
 from emotionlayer_rasa.language import fold
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.logs import describe
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.settings import Settings, read_settings
 
 PACKAGE = Path(logs.__file__).parent
@@ -101,7 +101,7 @@ def _is_ours(caught: ast.expr | None) -> bool:
 def test_importing_leaves_the_loggers_and_modules_of_others_alone() -> None:
     script = (
         "import logging, sys\n"
-        "import emotionlayer_rasa.handoff, emotionlayer_rasa.llm, emotionlayer_rasa.words\n"
+        "import emotionlayer_rasa.handoff, emotionlayer_rasa.response.llm, emotionlayer_rasa.words\n"
         "import emotionlayer_rasa.transcription.whisper\n"
         "print(logging.getLogger('httpx').level, 'tensorflow' in sys.modules, 'av' in sys.modules)"
     )

@@ -8,8 +8,8 @@ from rasa_sdk.executor import CollectingDispatcher
 from emotionlayer_rasa.actions.base import SpeakingAction, say
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.actions.early_speech import early_speech
-from emotionlayer_rasa.llm import LLMClient, read_llm_settings
 from emotionlayer_rasa.response import ReplyComposer
+from emotionlayer_rasa.response.llm import LLMClient, read_llm_settings
 
 
 class ActionEmpatheticReply(SpeakingAction):

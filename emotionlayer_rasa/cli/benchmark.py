@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.evaluation.scenarios import Scenario
-    from emotionlayer_rasa.llm import LLMSettings
+    from emotionlayer_rasa.response.llm import LLMSettings
     from emotionlayer_rasa.utterance import AffectiveState
 
 INSTRUCTIONS = """You judge how a caller of a support line feels, from the tone of voice and the words together.
@@ -104,8 +104,8 @@ def _configured_llm() -> Iterator[LLMSettings]:
     import httpx
 
     from emotionlayer_rasa.errors import ConfigurationError
-    from emotionlayer_rasa.llm import read_llm_settings
-    from emotionlayer_rasa.llm.server import LOOPBACK, llm_server, local_llm_available
+    from emotionlayer_rasa.response.llm import read_llm_settings
+    from emotionlayer_rasa.response.llm.server import LOOPBACK, llm_server, local_llm_available
 
     settings = read_llm_settings()
     if settings is None:
@@ -135,7 +135,7 @@ def llm_decider(settings: LLMSettings) -> Callable[[Scenario], AffectiveState]:
     The decider raises LLMError where the model's server cannot be used.
     """
     from emotionlayer_rasa.errors import LLMError
-    from emotionlayer_rasa.llm import LLMClient
+    from emotionlayer_rasa.response.llm import LLMClient
 
     client = LLMClient(settings)
     opening = [{"role": "system", "content": INSTRUCTIONS}]
@@ -163,7 +163,7 @@ def _message(role: str, content: Mapping[str, Any]) -> dict[str, str]:
 def read_answer(answer: str) -> AffectiveState:
     """State and strategy of a language model's answer; what it does not name is ``unknown``."""
     from emotionlayer_rasa.evaluation.scenarios import canonical_state, canonical_strategy
-    from emotionlayer_rasa.llm.text import json_objects
+    from emotionlayer_rasa.response.llm.text import json_objects
     from emotionlayer_rasa.taxonomy import UNKNOWN
     from emotionlayer_rasa.utterance import AffectiveState
 

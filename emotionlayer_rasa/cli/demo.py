@@ -93,7 +93,7 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
 
     from emotionlayer_rasa.cli.servers import free_port
     from emotionlayer_rasa.errors import ConfigurationError
-    from emotionlayer_rasa.llm.server import local_llm_available
+    from emotionlayer_rasa.response.llm.server import local_llm_available
 
     if not model.is_file():
         raise ConfigurationError(f"No trained assistant at {model}. Train it with: make model")

@@ -25,7 +25,7 @@ def llm(model: Path | None, host: str, port: int, language: str) -> None:
     Start it in the assistant's folder: the prompts are those of its endpoints.yml and its languages/.
     """
     from emotionlayer_rasa.language import supported_language
-    from emotionlayer_rasa.llm.server import serve
+    from emotionlayer_rasa.response.llm.server import serve
     from emotionlayer_rasa.response.warm_up import warm_up
 
     prompts = supported_language(language)

@@ -34,11 +34,11 @@ def nlg(domain: Path, endpoints: Path | None, llm: bool, host: str, port: int, t
     """
     from emotionlayer_rasa.endpoints import read_section
     from emotionlayer_rasa.errors import ConfigurationError
-    from emotionlayer_rasa.llm import LLMClient, read_llm_settings
     from emotionlayer_rasa.nlg import ResponseGenerator, create_app, serve
     from emotionlayer_rasa.nlg.server import configure_logs, read_responses
     from emotionlayer_rasa.response import ReplySettings, languages, replies
     from emotionlayer_rasa.response.check import check_rules
+    from emotionlayer_rasa.response.llm import LLMClient, read_llm_settings
 
     configure_logs()
     token = os.environ.get(token_env) if token_env else None

@@ -12,10 +12,10 @@ from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from emotionlayer_rasa.actions.base import PAYLOAD_CHANNELS
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.llm import LLMClient
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response import check_reply, rephrase_messages, speech_payload, with_opener
 from emotionlayer_rasa.response.answer import read_wording
+from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import instructions, repeats_guidance
 
 logger = logging.getLogger(__name__)

@@ -140,8 +140,8 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         self,
         settings: EmotionExtractorSettings,
         resource: Resource,
-        model_storage: ModelStorage,
-        graph_schema: GraphSchema,
+        model_storage: ModelStorage | None = None,
+        graph_schema: GraphSchema = GraphSchema({}),
     ) -> None:
         self._settings = settings
         self._resource = resource
@@ -166,6 +166,7 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         Raises:
             InvalidConfigException: nothing in the pipeline understands intents.
         """
+        assert self._model_storage is not None, "Rasa makes the components that it trains with `create`"
         check_pipeline(self._graph_schema, type(self))
         if domain is not None:
             self._named = NamedEmotions.learn(training_trackers or [], domain)

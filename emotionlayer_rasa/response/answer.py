@@ -10,7 +10,7 @@ from typing import Any, Mapping
 
 from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.llm.text import json_objects
+from emotionlayer_rasa.response.llm.text import json_objects
 
 _KEYS = ("strategy", "tone", "reply")
 _BEGUN = r"""

@@ -13,10 +13,10 @@ from typing import Any, Awaitable, Callable, Literal, Mapping, Sequence
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
 from emotionlayer_rasa.language import languages
-from emotionlayer_rasa.llm import LLMClient
 from emotionlayer_rasa.response.answer import answer_schema, read_answer, read_wording
 from emotionlayer_rasa.response.check import check_rules
 from emotionlayer_rasa.response.early import EarlySentence
+from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import CRISIS, CRISIS_PROFILES, check_prompts
 from emotionlayer_rasa.response.speech import speech_payload
 from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, draft_reply, replies

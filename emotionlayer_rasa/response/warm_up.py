@@ -9,9 +9,9 @@ import httpx
 
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.errors import EmotionLayerError
-from emotionlayer_rasa.llm import read_llm_settings
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response.composer import ReplySettings
+from emotionlayer_rasa.response.llm import read_llm_settings
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.templates import Draft
 from emotionlayer_rasa.utterance import Transcript, Utterance

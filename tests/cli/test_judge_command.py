@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from emotionlayer_rasa.cli import main
-from emotionlayer_rasa.llm.server import llm_server
 from emotionlayer_rasa.response import ReplySettings, templates
+from emotionlayer_rasa.response.llm.server import llm_server
 
 DANGER = "I cannot go on, I want to kill myself tonight."
 MARKS = '{"relevance": 7, "voice_suitability": 9, "empathy": 6}'

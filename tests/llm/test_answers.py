@@ -9,7 +9,7 @@ from cases import for_each
 from llm_endpoint import Answer, Endpoint, completion, delta, events
 
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 
 SAID = "You are most welcome."
 CHAT = [{"role": "user", "content": "thanks"}]

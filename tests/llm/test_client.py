@@ -15,8 +15,8 @@ import pytest
 from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
-from emotionlayer_rasa.llm import LLMClient, LLMSettings, read_llm_settings
-from emotionlayer_rasa.llm.breaker import CircuitBreaker
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, read_llm_settings
+from emotionlayer_rasa.response.llm.breaker import CircuitBreaker
 
 SECRET = "my cat is called Zerbino"
 QUESTION = [{"role": "user", "content": SECRET}]

@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
-from emotionlayer_rasa.llm import server as module
-from emotionlayer_rasa.llm.server import llm_server, local_llm_available
 from emotionlayer_rasa.response import ReplyComposer, check_reply, compose_messages, draft_reply, rephrase_messages
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response.llm import server as module
+from emotionlayer_rasa.response.llm.server import llm_server, local_llm_available
 from emotionlayer_rasa.response.prompt import Messages
 from emotionlayer_rasa.response.warm_up import warm_up
 from emotionlayer_rasa.taxonomy import STRATEGIES
@@ -144,7 +144,7 @@ def test_the_command_warms_up_once_it_is_ready() -> None:
 
 
 def test_serve_says_when_it_is_ready_and_stops_on_sigterm() -> None:
-    code = "from emotionlayer_rasa.llm.server import serve; serve(port=0)"
+    code = "from emotionlayer_rasa.response.llm.server import serve; serve(port=0)"
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ}
     )

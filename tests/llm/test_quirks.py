@@ -17,9 +17,9 @@ from cases import for_each
 from llm_endpoint import Answer, Endpoint, completion, delta, events, refusal, streamed, whole
 
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
-from emotionlayer_rasa.llm.client import ROOM_FOR_THOUGHTS
 from emotionlayer_rasa.response import Reply, ReplyComposer
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response.llm.client import ROOM_FOR_THOUGHTS
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance
 
 SECRET = "my cat is called Zerbino"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emotionlayer_rasa.llm.refusal import ServerRefused, error_body, loggable
+from emotionlayer_rasa.response.llm.refusal import ServerRefused, error_body, loggable
 
 CHAT = [
     {"role": "system", "content": "You reword the draft of an assistant. Keep what is a number or a question."},

@@ -9,10 +9,10 @@ from typing import Any, Iterator
 import pytest
 import yaml
 
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
-from emotionlayer_rasa.llm.server import llm_server
 from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply, draft_reply
 from emotionlayer_rasa.response.answer import answer_schema, read_answer
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response.llm.server import llm_server
 from emotionlayer_rasa.response.prompt import compose_messages, instructions
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cases import for_each
 
-from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, json_objects, said
+from emotionlayer_rasa.response.llm.text import ends_thoughts_it_never_began, json_objects, said
 
 
 @for_each(

@@ -19,8 +19,8 @@ from rasa.shared.core.events import BotUttered, Event, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 
 from emotionlayer_rasa.actions.base import CHAT_CHANNELS
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.nlg import ResponseGenerator
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.utterance import METADATA_KEY, AffectiveState, EmotionReading, Transcript, Utterance
 
 SECRET = "my cat is called Zerbino"

@@ -17,9 +17,9 @@ from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply, draft_reply, rephrase_messages
 from emotionlayer_rasa.response.early import complete_sentences
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.response.prompt import corrections, repeats_guidance
 from emotionlayer_rasa.response.templates import guidance
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, TextReading, Transcript, Utterance

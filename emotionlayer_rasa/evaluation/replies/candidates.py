@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.llm import LLMClient, LLMSettings
+from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.settings import read_settings
 
 TEMPLATES = "templates"

@@ -11,7 +11,7 @@ import jinja2
 
 from emotionlayer_rasa.evaluation.replies.metrics import JUDGED, ScenarioReply
 from emotionlayer_rasa.language import find_text
-from emotionlayer_rasa.llm.text import json_objects
+from emotionlayer_rasa.response.llm.text import json_objects
 
 MARKS_SCHEMA: Mapping[str, Any] = MappingProxyType(
     {

@@ -15,8 +15,8 @@ from emotionlayer_rasa.evaluation.replies.candidates import Candidate
 from emotionlayer_rasa.evaluation.replies.marks import MARKS_SCHEMA, judge_messages, read_marks
 from emotionlayer_rasa.evaluation.replies.metrics import ScenarioReply
 from emotionlayer_rasa.evaluation.scenarios import Scenario, guess_language
-from emotionlayer_rasa.llm import LLMClient
 from emotionlayer_rasa.response import ReplyComposer, check_reply
+from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.utterance import Transcript, Utterance
 from emotionlayer_rasa.words import create_text_reader
 

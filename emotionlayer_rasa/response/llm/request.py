@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Iterator, Mapping, Sequence
 
-from emotionlayer_rasa.llm.refusal import ServerRefused
-from emotionlayer_rasa.llm.settings import LLMSettings
+from emotionlayer_rasa.response.llm.refusal import ServerRefused
+from emotionlayer_rasa.response.llm.settings import LLMSettings
 
 _FINAL = (401, 402, 403, 404, 408, 429)
 """Statuses that say nothing about a request's parameters."""

@@ -12,7 +12,7 @@ from typing import Any, AsyncGenerator, AsyncIterator, Mapping
 
 import httpx
 
-from emotionlayer_rasa.llm.refusal import ServerRefused, error_status
+from emotionlayer_rasa.response.llm.refusal import ServerRefused, error_status
 
 _FIELDS = ("", "data", "event", "id", "retry")
 """Fields of a server-sent event; one without a name is a comment (HTML standard, section 9.2.6)."""

@@ -14,13 +14,13 @@ import httpx
 
 from emotionlayer_rasa.endpoints import retry_after_s
 from emotionlayer_rasa.errors import LLMError
-from emotionlayer_rasa.llm.breaker import CircuitBreaker
-from emotionlayer_rasa.llm.refusal import ServerRefused, error_body, loggable
-from emotionlayer_rasa.llm.request import Question, RequestForm
-from emotionlayer_rasa.llm.response import MalformedAnswer, Part, read_parts
-from emotionlayer_rasa.llm.settings import LLMSettings
-from emotionlayer_rasa.llm.text import ends_thoughts_it_never_began, said
 from emotionlayer_rasa.logs import describe, hide_addresses
+from emotionlayer_rasa.response.llm.breaker import CircuitBreaker
+from emotionlayer_rasa.response.llm.refusal import ServerRefused, error_body, loggable
+from emotionlayer_rasa.response.llm.request import Question, RequestForm
+from emotionlayer_rasa.response.llm.response import MalformedAnswer, Part, read_parts
+from emotionlayer_rasa.response.llm.settings import LLMSettings
+from emotionlayer_rasa.response.llm.text import ends_thoughts_it_never_began, said
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class LLMClient:
 
     A request that the endpoint was too busy or too broken for (429, 5xx, no connection) is repeated once, where
     that still fits into the deadline. One that it refuses is put in another form
-    (:mod:`emotionlayer_rasa.llm.request`), and the form that it takes is kept for all that follow.
+    (:mod:`emotionlayer_rasa.response.llm.request`), and the form that it takes is kept for all that follow.
 
     Attributes:
         settings: the section ``llm:``.
