@@ -1,6 +1,6 @@
 # make demo    set everything up and hear a call go through the assistant (ARGS="--audio a.wav b.wav")
 # make test    set everything up and run all tests (ARGS="-m server" …: the marks are in pyproject.toml)
-# make test-fast    the tests that run no server, browser, language model or Whisper, train nothing and check no whole sets of replies
+# make test-fast    the tests that have none of the marks in pyproject.toml (servers, training, whole sets of replies …)
 # make lint    style, types and the rules between the rooms
 # make model   train the Rasa assistant of this folder
 # make clean   remove the environment and everything built
