@@ -144,6 +144,8 @@ def _text(path: Path, where: str) -> str:
 
 def fold(text: str) -> str:
     """A text in lower case, without accents, its apostrophes straight: ``L’Età`` gives ``l'eta``."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("’", "'").replace("‘", "'"))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

@@ -108,7 +108,7 @@ def model() -> Path:
 def endpoint() -> Iterator[Endpoint]:
     """An OpenAI-compatible endpoint that answers as a test says."""
     server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
     server.closing.set()

@@ -81,7 +81,7 @@ class Webhook:
         return [id for id, _ in self.got]
 
     def __enter__(self) -> Webhook:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

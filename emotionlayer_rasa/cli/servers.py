@@ -34,10 +34,12 @@ class Servers:
     Args:
         logs: folder for one log file a server.
         environment: variables added to ours.
+        patience_s: seconds that a server has to end when it is asked to.
     """
 
     logs: Path
     environment: dict[str, str] = field(default_factory=dict)
+    patience_s: float = 5.0
     _running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list, init=False)
 
     def start(self, name: str, command: Sequence[str]) -> None:
@@ -81,12 +83,12 @@ class Servers:
         raise ServerError(f"The {name} was not ready after {seconds:.0f} s.\n{self._log_end(name)}")
 
     def stop(self) -> None:
-        """Ask every server to end, last started first; after five seconds, end it."""
+        """Ask every server to end, last started first; end those that do not in time."""
         for _, process in reversed(self._running):
             _signal_group(process, signal.SIGTERM)
         for _, process in reversed(self._running):
             try:
-                process.wait(5)
+                process.wait(self.patience_s)
             except subprocess.TimeoutExpired:
                 _signal_group(process, signal.SIGKILL)
                 process.wait()

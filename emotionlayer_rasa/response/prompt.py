@@ -224,8 +224,9 @@ def corrections(faults: Sequence[str], language: str) -> list[str]:
     return [sentence for sentence in dict.fromkeys(sentences) if sentence]
 
 
+@cache
 def check_prompts(language: str, profile: str = DEFAULT_PROFILE) -> None:
-    """Render every prompt of a language, in every state and strategy, so that no caller meets a fault in them.
+    """Render every prompt of a language, once, in every state and strategy: no caller is to meet a fault in them.
 
     Raises:
         ConfigurationError: names the template that cannot be read or rendered.

@@ -189,8 +189,7 @@ class VoskTranscriber(Transcriber):
             )
         vosk.SetLogLevel(-1)
         try:
-            with _with_options(folder, options) as path:
-                self._model = vosk.Model(model_path=str(path))
+            self._model = _native(folder.absolute(), tuple(options.items()))
         except ConfigurationError:
             raise
         except Exception as error:  # vosk raises no narrower type
@@ -255,6 +254,15 @@ class VoskTranscriber(Transcriber):
             recognizer = vosk.KaldiRecognizer(self._model, SAMPLE_RATE, json.dumps(phrases, ensure_ascii=False))
         recognizer.SetWords(True)
         return recognizer
+
+
+@cache
+def _native(folder: Path, options: tuple[tuple[str, float], ...]) -> Any:
+    """Vosk's own model, which never changes: transcribers that differ in the rest share it."""
+    import vosk
+
+    with _with_options(folder, dict(options)) as path:
+        return vosk.Model(model_path=str(path))
 
 
 def _return_freed_memory() -> None:

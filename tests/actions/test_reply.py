@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def calling(status: int) -> Iterator[Call]:
     server = Call(status)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server
     finally:

@@ -205,9 +205,10 @@ async def test_of_a_reply_that_is_interrupted_the_rest_is_not_spoken(serve: Serv
         assert (await agent.say(url)).status_code == 409
         agent.done.set()
         assert (await next_with(socket, "bot"))["bot"]["text"] == agent.reply
+        agent.first, agent.reply = FIRST, f"{FIRST} {REST}"
         await socket.send(pcm(silence(1.0)))
         heard = await events_until(socket, is_end_of(3))
-        assert sentences(heard) == [(2, agent.first), (3, REST)], "of the next reply"
+        assert sentences(heard) == [(2, FIRST), (3, REST)], "of the next reply"
     assert "said" in agent.messages[1].metadata["emotionlayer_interrupted"]
 
 

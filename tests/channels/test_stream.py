@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import subprocess
+from functools import partialmethod
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from counting_engines import SPEECH, CountingTranscriber, pcm, silence, with_eng
 from echo_agent import EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
 from rasa.shared.core.events import SlotSet
+from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.channels.assistant import Assistant
@@ -412,7 +414,13 @@ async def test_silence_ends_a_call(serve: Serve, listener: Listener) -> None:
             await asyncio.wait({humming})
 
 
-async def test_a_client_that_does_not_read_is_ended(serve: Serve, listener: Listener) -> None:
+async def test_a_client_that_does_not_read_is_ended(
+    serve: Serve, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Sanic waits ten seconds for such a connection to close, and has no setting for it.
+    monkeypatch.setattr(
+        WebSocketProtocol, "__init__", partialmethod(WebSocketProtocol.__init__, websocket_timeout=0.5)
+    )
     agent = EchoAgent()
     async with serve(channel(listener, waiting=1000, limits={"max_characters": 200_000}), agent) as http:
         options = {"max_size": None, "max_queue": 1, "read_limit": 1024, "ping_interval": None}
@@ -433,9 +441,11 @@ async def test_a_client_that_does_not_read_is_ended(serve: Serve, listener: List
 
 
 async def test_a_second_call_of_a_sender_takes_over(serve: Serve, listener: Listener) -> None:
+    taken_over = asyncio.Event()
+
     class Slow(EchoAgent):
         async def handle_message(self, message: UserMessage) -> None:
-            await asyncio.sleep(1.5)
+            await taken_over.wait()
             await super().handle_message(message)
 
     async with serve(channel(listener), Slow()) as http, connect(http, "?sender=a") as first:
@@ -444,6 +454,7 @@ async def test_a_second_call_of_a_sender_takes_over(serve: Serve, listener: List
         async with connect(http, "?sender=a") as second:
             await send(second, config={**CONFIG, "events": True})
             assert (await next_with(first, "error"))["error"]["code"] == "call.taken_over"
+            taken_over.set()
             assert (await next_with(second, "bot"))["bot"]["text"] == "asked before", "the answer finds the caller"
 
 
@@ -452,8 +463,8 @@ async def test_an_objection_holds_for_what_was_said_before_it_was_understood(
 ) -> None:
     class Objecting(EchoAgent):
         async def handle_message(self, message: UserMessage) -> None:
-            await asyncio.sleep(1.0)
             if message.text == "stop":
+                await asyncio.sleep(1.0)
                 tracker = self.tracker_store.init_tracker(message.sender_id)
                 tracker.update(SlotSet("emotion_consent", False))
                 await self.tracker_store.save(tracker)

@@ -27,6 +27,7 @@ def folder(data: Path, tmp_path: Path) -> Path:
     return recordings
 
 
+@pytest.mark.whisper
 def test_one_object_a_file_and_one_line_a_bad_file(folder: Path) -> None:
     result = CliRunner(mix_stderr=False).invoke(
         main, ["analyze", str(folder), "--format", "jsonl", "--transcriber", "whisper"]

@@ -71,7 +71,7 @@ def llm(tmp_path, monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     endpoints = tmp_path / "endpoints.yml"
     endpoints.write_text(f"llm:\n  base_url: http://127.0.0.1:{server.server_port}/v1\n  model: m\n")
     monkeypatch.setenv("EMOTIONLAYER_ENDPOINTS", str(endpoints))

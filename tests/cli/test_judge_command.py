@@ -74,7 +74,7 @@ def grader() -> Iterator[tuple[type[Endpoint], str]]:
         asked: ClassVar[list[dict]] = []
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Grader)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield Grader, f"http://127.0.0.1:{server.server_port}/v1"
     server.shutdown()
     server.server_close()

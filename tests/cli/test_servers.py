@@ -52,7 +52,7 @@ time.sleep(60)
 
 
 def test_a_server_that_ignores_sigterm_is_killed(tmp_path):
-    servers = Servers(tmp_path)
+    servers = Servers(tmp_path, patience_s=0.2)
     servers.start("stubborn", [sys.executable, "-c", STUBBORN])
     while "up" not in (tmp_path / "stubborn.log").read_text():
         pass

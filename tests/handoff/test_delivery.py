@@ -36,7 +36,7 @@ Start = Callable[..., Handoff]
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts deliveries with short pauses from one outbox; ends them after the test."""
     monkeypatch.setenv("EMOTIONLAYER_HANDOFF_SECRET", SECRET)
-    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.02)
     with contextlib.ExitStack() as stack:
 
         def start(url: str, **settings: Any) -> Handoff:
@@ -93,7 +93,7 @@ def test_down_then_up_is_delivered_once_by_the_retry(start: Start) -> None:
     assert json.loads(kept.read_text(encoding="utf-8"))["summary"] == SUMMARY
     with Webhook(port=port) as webhook:
         wait_until(lambda: not files(handoff))
-        time.sleep(0.3)
+        time.sleep(0.15)
     assert webhook.got == [("first", SUMMARY)]
 
 
@@ -115,7 +115,7 @@ def test_a_wish_for_a_pause_is_followed(start: Start, wish: str) -> None:
         entry = handoff.outbox.read("first")
         assert entry
         assert 900 < entry.due - time.time() <= 1000
-        time.sleep(0.3)
+        time.sleep(0.15)
         assert webhook.ids == ["first"]
 
 
@@ -126,7 +126,7 @@ def test_a_refusal_is_kept_and_tried_again_by_a_new_start(
     with Webhook(status, headers=[("Location", "/elsewhere")]) as webhook:
         handoff = start(webhook.url)
         assert [submit(handoff), submit(handoff)] == ["failed", "failed"]
-        time.sleep(0.3)
+        time.sleep(0.15)
         assert webhook.ids == ["first"]
         assert files(handoff) == ["first.failed"]
         handoff.close()
@@ -274,7 +274,7 @@ def test_no_log_holds_what_was_said(start: Start, caplog: pytest.LogCaptureFixtu
 SCRIPT = """
 import asyncio, sys
 from emotionlayer_rasa.handoff import delivery as handoff
-handoff.FIRST_PAUSE_S = 0.05
+handoff.FIRST_PAUSE_S = 0.02
 url, outbox, *ids = sys.argv[1:]
 delivery = handoff.Handoff(handoff.HandoffSettings(url=url, outbox=outbox))
 async def main():
@@ -323,7 +323,7 @@ def test_processes_that_share_an_outbox_deliver_each_summary_once(tmp_path: Path
             assert [line(one), line(two)] == ["delivered", "delivered"]
             wait_until(lambda: not list(outbox.glob("*.json")))
             assert [line(one), line(two)] == ["ready", "ready"]
-        time.sleep(0.3)
+        time.sleep(0.15)
     assert sorted(webhook.ids) == sorted([*ids, "of-one", "of-two"])
 
 

@@ -198,11 +198,18 @@ def server():
     server.close()
 
 
+@pytest.fixture
+def soon_ended(monkeypatch):
+    """The end waits only shortly for a model that may be nearly loaded."""
+    monkeypatch.setattr(engines, "_NEARLY_LOADED_S", 0.1)
+
+
 def downloading(server: Server, folder: Path) -> Listener:
     settings = {"transcription": {"language": "it", "fallback": None, "vosk": {"base_url": server.url}}}
     return Listener(read_settings(ListenerSettings, settings, "test"), ModelStore(folder))
 
 
+@pytest.mark.usefixtures("soon_ended")
 def test_the_end_does_not_wait_for_a_download(server, tmp_path):
     async def call() -> None:
         listener = downloading(server, tmp_path)
@@ -217,6 +224,7 @@ def test_the_end_does_not_wait_for_a_download(server, tmp_path):
     assert not server.gate.is_set()
 
 
+@pytest.mark.usefixtures("soon_ended")
 def test_the_voice_does_not_wait_for_the_download_of_a_transcriber(server, tmp_path):
     async def call() -> None:
         listener = downloading(server, tmp_path)
@@ -232,6 +240,7 @@ def test_the_voice_does_not_wait_for_the_download_of_a_transcriber(server, tmp_p
     asyncio.run(call())
 
 
+@pytest.mark.usefixtures("soon_ended")
 def test_one_language_does_not_wait_for_the_download_of_another(server, tmp_path, listener):
     async def call() -> None:
         italian = downloading(server, tmp_path)
@@ -250,6 +259,7 @@ def test_one_language_does_not_wait_for_the_download_of_another(server, tmp_path
     asyncio.run(call())
 
 
+@pytest.mark.server
 def test_ctrl_c_ends_a_program_in_the_middle_of_a_download(server, tmp_path):
     command = [sys.executable, "-m", "emotionlayer_rasa.cli", "analyze", str(KOREAN), "--language", "it"]
     environment = {**os.environ, "EMOTIONLAYER_VOSK_URL": server.url, "EMOTIONLAYER_CACHE": str(tmp_path)}

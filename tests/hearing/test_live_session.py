@@ -242,7 +242,7 @@ def test_interim_readings_are_left_out_while_all_workers_have_something_to_do(
 
     async def call(streams: int) -> list[LiveEvent]:
         held = threading.Event()
-        others = [asyncio.create_task(listener.workers.run_stream(held.wait, 20)) for _ in range(streams)]
+        others = [listener.workers.run_stream(held.wait, 20) for _ in range(streams)]
         await asyncio.sleep(0)
         assert listener.workers.busy == (streams == 2)
         told = await events_of(listener.open_session(), sound)
@@ -567,6 +567,7 @@ def test_korean_with_vosk(korean: Listener) -> None:
     assert recognisers() == before
 
 
+@pytest.mark.whisper
 def test_english_with_whisper() -> None:
     settings = {"transcription": {"engine": "whisper"}, "live": {"max_behind_s": 30}}
     listener = Listener(read_settings(ListenerSettings, settings, "test"))

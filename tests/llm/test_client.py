@@ -9,13 +9,15 @@ import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Callable
 
 import pytest
 from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
 from emotionlayer_rasa.response.llm import LLMClient, LLMSettings, read_llm_settings
+from emotionlayer_rasa.response.llm import breaker as breaker_module
 from emotionlayer_rasa.response.llm.breaker import CircuitBreaker
 
 SECRET = "my cat is called Zerbino"
@@ -183,7 +185,7 @@ def test_who_finds_no_slot_in_time_is_told_so(endpoint: Endpoint) -> None:
     asked = client(endpoint, max_concurrent=1, timeout_s=5)
 
     async def two() -> list[Any]:
-        first = asyncio.create_task(asked.complete(QUESTION, timeout_s=1.5))
+        first = asyncio.create_task(asked.complete(QUESTION, timeout_s=0.8))
         await asyncio.sleep(0.1)
         second = asked.complete(QUESTION, timeout_s=0.2)
         return await asyncio.gather(first, second, return_exceptions=True)
@@ -193,16 +195,32 @@ def test_who_finds_no_slot_in_time_is_told_so(endpoint: Endpoint) -> None:
     assert len(endpoint.requests) == 1
 
 
-def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_succeeds(endpoint: Endpoint) -> None:
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets seconds pass for the circuit breaker."""
+    passed = 0.0
+
+    def pass_time(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
+    monkeypatch.setattr(breaker_module, "time", clock)
+    return pass_time
+
+
+def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_succeeds(
+    endpoint: Endpoint, pass_time: Callable[[float], None]
+) -> None:
     endpoint.script = [Answer(b"{}", 404)] * 3 + [Answer(b"{}", 404), completion("Hello.")]
-    asked = client(endpoint, breaker_failures=3, breaker_pause_s=0.5)
+    asked = client(endpoint, breaker_failures=3, breaker_pause_s=60)
     assert [failure(asked) for _ in range(3)] == ["llm.status_404"] * 3
     assert failure(asked) == "llm.paused"
     assert len(endpoint.requests) == 3
-    time.sleep(0.6)
+    pass_time(61)
     assert failure(asked) == "llm.status_404"  # the probe
     assert failure(asked) == "llm.paused"
-    time.sleep(0.6)
+    pass_time(61)
     assert ask(asked) == "Hello."
     assert ask(asked) == "Hello."
 
@@ -220,11 +238,11 @@ def test_only_failures_in_a_row_open_the_breaker(endpoint: Endpoint) -> None:
     assert outcomes == ["llm.status_404", "Hello.", "llm.status_404", "llm.truncated", "llm.status_404", "Hello."]
 
 
-def test_one_probe_at_a_time() -> None:
-    breaker = CircuitBreaker(1, 0.2)
+def test_one_probe_at_a_time(pass_time: Callable[[float], None]) -> None:
+    breaker = CircuitBreaker(1, 60)
     breaker.record(False)
     assert not breaker.admits()
-    time.sleep(0.25)
+    pass_time(61)
     assert breaker.admits()
     assert not breaker.admits()  # the probe is under way
     breaker.record(True)

@@ -263,7 +263,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def model() -> Iterator[Model]:
     with Model() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.late.set()

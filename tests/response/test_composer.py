@@ -241,10 +241,10 @@ def test_there_is_no_second_answer_without_time_for_it(endpoint: Endpoint) -> No
 
 def test_both_answers_share_one_deadline(endpoint: Endpoint) -> None:
     endpoint.script = [completion(BAD_TEXT, delay_s=0.2), completion(GOOD_TEXT, delay_s=30)]
-    answer = reply(composer(endpoint, timeout_s=3.0))
+    answer = reply(composer(endpoint, timeout_s=2.0))
     assert answer.source == "template"
     assert answer.reasons[-1] == "llm.late"
-    assert answer.timings_ms["total"] < 5900  # not 3.0 s more for the second
+    assert answer.timings_ms["total"] < 3900  # not 2.0 s more for the second
 
 
 def test_while_the_endpoint_is_left_alone_templates_answer_at_once(endpoint: Endpoint) -> None:

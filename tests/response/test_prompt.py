@@ -179,7 +179,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     folder = tmp_path / "languages" / "en" / "prompts"
     folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    caches = (module._environment, module._examples, module._known_corrections)
+    caches = (module._environment, module._examples, module._known_corrections, module.check_prompts)
     for cache in caches:
         cache.cache_clear()
     yield folder

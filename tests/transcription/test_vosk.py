@@ -231,7 +231,7 @@ def test_memory_is_given_back_with_each_recogniser_that_is_not_kept(
     transcriber._waiting.clear()  # type: ignore[attr-defined]
     streams = [transcriber.stream() for _ in range(3)]
     for stream, end in zip(streams, ("close", "finish", "close"), strict=True):
-        stream.accept(music_where.samples[:16_000])
+        stream.accept(music_where.samples[:8000])
         getattr(stream, end)()
     assert len(kept(transcriber)) == 1
     assert len(given_back) == 2
@@ -240,22 +240,23 @@ def test_memory_is_given_back_with_each_recogniser_that_is_not_kept(
 def test_kept_recognisers_are_bounded(music_where: Waveform, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=1))
     transcriber = create_transcriber(settings)
+    sound = Waveform(music_where.samples[:8000])
     streams = [transcriber.stream() for _ in range(3)]
     for stream in streams:
-        stream.accept(music_where.samples)
+        stream.accept(sound.samples)
         stream.finish()
     assert len(kept(transcriber)) == 1
     transcriber.stream(["음악"]).finish()
     assert len(kept(transcriber)) == 1
-    monkeypatch.setattr(vosk_module, "_LIFETIME", 3 * len(music_where.samples))
+    monkeypatch.setattr(vosk_module, "_LIFETIME", 3 * len(sound.samples))
     (first,) = map(weakref.ref, kept(transcriber))
     for _ in range(3):
-        transcriber.transcribe(music_where)
+        transcriber.transcribe(sound)
     assert first() is None
 
 
 def test_prepared_recognisers_come_first_and_hear_the_same(music_where: Waveform) -> None:
-    settings = VoskSettings(model=model_folder(), kept_recognizers=2, warm_up_s=1.5)
+    settings = VoskSettings(model=model_folder(), kept_recognizers=2, warm_up_s=0.5)
     transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
     new = transcriber.stream()
     new.accept(music_where.samples)
@@ -288,7 +289,7 @@ def test_a_warm_up_that_is_switched_off_prepares_nothing() -> None:
 def test_the_decoder_is_freed_when_the_stream_ends(music_where: Waveform, end: str) -> None:
     settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=0))
     stream = create_transcriber(settings).stream()
-    stream.accept(music_where.samples[:16_000])
+    stream.accept(music_where.samples[:8000])
     stream.settle()
     decoder = weakref.ref(stream._recognizer.native)  # type: ignore[attr-defined]
     getattr(stream, end)()

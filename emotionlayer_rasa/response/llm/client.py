@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any, AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence, TypeVar
 
 import httpx
@@ -83,6 +85,7 @@ class LLMClient:
             headers={"Authorization": f"Bearer {self._key or 'none'}"},
             timeout=settings.timeout_s,
             follow_redirects=True,
+            verify=_certificates(),
         )
         self._slots = asyncio.Semaphore(settings.max_concurrent)
         self._breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_pause_s)
@@ -314,6 +317,12 @@ class LLMClient:
             )
         logger.error("llm.internal_error %s", describe(error))
         return LLMError("The client of the language model failed. Its log names the place: report it.", "internal")
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Those that are trusted, read once for all clients: it takes longer than a short answer."""
+    return httpx.create_ssl_context()
 
 
 async def _before(deadline: float, step: Awaitable[T]) -> T:
