@@ -204,8 +204,8 @@ class LiveSession:
         on_close()
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        self._job = asyncio.ensure_future(self._workers.run_stream(function, *args))
-        return await asyncio.shield(self._job)
+        job = self._job = self._workers.run_stream(function, *args)
+        return await asyncio.shield(job)
 
     async def _hear_next(self, last: bool = False) -> None:
         size = int(_LONGEST_JOB_S * self._bytes_per_second)

@@ -72,9 +72,9 @@ class Workers:
         """Call in a thread for whole utterances."""
         return await self._awaitable(self._pool.submit(function, *args))
 
-    async def run_stream(self, function: Callable[..., T], *args: object) -> T:
-        """Call in a thread for short work on streams."""
-        return await self._awaitable(self._stream_pool.submit(function, *args))
+    def run_stream(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Call in a thread for short work on streams; many times a second, so no task is made for it."""
+        return self._awaitable(self._stream_pool.submit(function, *args))
 
     async def run_aside(self, function: Callable[..., T], *args: object) -> T:
         """Call in a thread, and do not count it as work: nothing else is to be left out because of it."""

@@ -243,7 +243,6 @@ def test_interim_readings_are_left_out_while_all_workers_have_something_to_do(
     async def call(streams: int) -> list[LiveEvent]:
         held = threading.Event()
         others = [listener.workers.run_stream(held.wait, 20) for _ in range(streams)]
-        await asyncio.sleep(0)
         assert listener.workers.busy == (streams == 2)
         told = await events_of(listener.open_session(), sound)
         held.set()
