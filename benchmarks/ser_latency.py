@@ -3,22 +3,19 @@
 EmotionLayer runs two wav2vec2-large encoders, one for the seven emotions and one for valence, arousal and
 dominance. Here they have random weights, which take the same time. Both sides run on one thread, turn by turn in
 one process, on the same recording: the encoders in float32 on the samples, the recognizer in its own precision,
-from samples to the reading, features and prosody included. A doubtful utterance, which the recognizer hears again,
-takes longer than a clear one; the mean counts both as often as they came on held-out speakers. Needs the extra
-``train``::
+from samples to the reading, features and prosody included. Needs the extra ``train``::
 
     python benchmarks/ser_latency.py --seconds 4
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import statistics
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import click
 import numpy as np
@@ -26,10 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
 
-if TYPE_CHECKING:
-    from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
-
-PAIR = "two wav2vec2-large, float32"
+PAIR, OURS = "two wav2vec2-large, float32", "the recognizer"
 
 RECORDING = Path(__file__).parent.parent / "tests" / "data" / "en_complaint.flac"
 
@@ -37,22 +31,19 @@ RECORDING = Path(__file__).parent.parent / "tests" / "data" / "en_complaint.flac
 @click.command()
 @click.option("--seconds", type=click.FloatRange(0.5, 60), default=4.0, show_default=True, help="Of speech.")
 @click.option("--repeats", type=click.IntRange(3), default=7, show_default=True, help="Measurements of each.")
-@click.option("--model", help="Path of an ONNX model; else the shipped one.")
+@click.option("--model", help="open (default), research, or path of an ONNX model.")
 def main(seconds: float, repeats: int, model: str | None) -> None:
     """Print milliseconds (median), their ratio to the pair's, and the memory that the recognizer adds."""
     waveform = Waveform(np.resize(load_audio(RECORDING).samples, int(seconds * SAMPLE_RATE)))
 
     before = resident_mb()
-    from emotionlayer_rasa.emotion.onnx_recognizer import SHIPPED_MODEL, OnnxRecognizer
+    from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 
-    recognizer = OnnxRecognizer(Path(model) if model else SHIPPED_MODEL)
+    recognizer = create_recognizer(EmotionSettings(model=model))
     recognizer.recognize(waveform)
     added = resident_mb() - before
 
-    sides: dict[str, Callable[[], object]] = {PAIR: wav2vec2_pair(waveform)}
-    hearing, share = recognizer.description.second_hearing, recognizer.description.figures.get("heard_again", 0.0)
-    for name, below in (("heard once", 0.0), ("heard again", 1.0)) if hearing else (("heard once", 0.0),):
-        sides[name] = partial(recognizing(recognizer, below).recognize, waveform)
+    sides = {PAIR: wav2vec2_pair(waveform), OURS: partial(recognizer.recognize, waveform)}
     taken_ms: dict[str, list[float]] = {name: [] for name in sides}
     with threadpool_limits(1):  # numpy's linear algebra; the engines have settings of their own
         for repeat in range(repeats + 1):
@@ -67,20 +58,7 @@ def main(seconds: float, repeats: int, model: str | None) -> None:
     for name, measured in taken_ms.items():
         spread = f"{min(measured):.1f} to {max(measured):.1f}"
         click.echo(f"{name:<46} {median[name]:8.1f} ms {median[PAIR] / median[name]:8.1f} x   ({spread})")
-    if hearing:
-        mean = (1 - share) * median["heard once"] + share * median["heard again"]
-        click.echo(f"{f'mean, {share:.0%} heard again':<46} {mean:8.1f} ms {median[PAIR] / mean:8.1f} x")
     click.echo(f"{'memory added by the recognizer, libraries too':<46} {added:8.0f} MB   (resident)")
-
-
-def recognizing(recognizer: OnnxRecognizer, below: float) -> OnnxRecognizer:
-    """A recognizer with another limit of the second hearing: 0 is never, 1 always."""
-    changed = copy.copy(recognizer)
-    hearing = recognizer.description.second_hearing
-    if hearing:
-        hearing = hearing.copy(update={"below": below})
-    changed.description = recognizer.description.copy(update={"second_hearing": hearing})
-    return changed
 
 
 def wav2vec2_pair(waveform: Waveform) -> Callable[[], None]:

@@ -59,6 +59,7 @@ class EmotionReading:
         valence, arousal, dominance: 0..1, .5 is neutral; None when nothing was heard.
         source: ``voice``, ``text`` or ``none``.
         model: engine and model id.
+        adapted_from: how many utterances of the same caller, in the same call, the model had learnt from.
     """
 
     label: str = UNKNOWN
@@ -69,6 +70,7 @@ class EmotionReading:
     dominance: float | None = None
     source: str = "none"
     model: str = ""
+    adapted_from: int = 0
 
     def best(self, count: int = 2) -> list[tuple[str, float]]:
         """The ``count`` most probable emotions with their probabilities, best first."""
@@ -307,7 +309,7 @@ def _reading(record: Mapping[str, Any]) -> EmotionReading:
         raise ValueError(reading.label)
     if reading.source not in ("voice", "text", "none") or not isinstance(reading.model, str):
         raise ValueError("no source or model")
-    _check(reading.confidence, *reading.scores.values(), *_axes_known(reading))
+    _check(reading.confidence, reading.adapted_from, *reading.scores.values(), *_axes_known(reading))
     return reading
 
 

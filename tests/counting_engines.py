@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
-from emotionlayer_rasa.emotion import EmotionRecognizer
+from emotionlayer_rasa.emotion import CallerVoice, EmotionRecognizer, Heard
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.hearing.engines import LazyModel
 from emotionlayer_rasa.settings import read_settings
@@ -71,7 +72,7 @@ class CountingStream(TranscriptionStream):
 
 
 class CountingRecognizer(EmotionRecognizer):
-    """Hears what the test says; remembers what it was given."""
+    """Hears what the test says; remembers what it was given, and how many utterances the caller was known from."""
 
     model = "test/counting"
 
@@ -80,14 +81,13 @@ class CountingRecognizer(EmotionRecognizer):
             "anger", 0.9, {"anger": 0.9, "neutral": 0.1}, 0.2, 0.9, 0.8, "voice"
         )
         self.heard: list[float] = []
-        self.interim: list[bool] = []
+        self.known: list[int] = []
 
-    def recognize(
-        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-    ) -> EmotionReading:
+    def hear(self, waveform: Waveform, prosody: Prosody | None = None, caller: CallerVoice | None = None) -> Heard:
         self.heard.append(waveform.duration_s)
-        self.interim.append(interim)
-        return self.reading
+        self.known.append(caller.heard if caller else 0)
+        reading = replace(self.reading, adapted_from=self.known[-1])
+        return Heard(reading, np.ones(2, np.float32) if reading.scores else None, 1.0)
 
 
 def with_engines(

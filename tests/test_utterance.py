@@ -28,7 +28,7 @@ def utterance(text: str = "where is my order", **scores: float) -> Utterance:
     label = max(full, key=lambda name: full[name])
     return Utterance(
         Transcript(text, (Word("where", 0.0, 0.2, 0.9),), "en", "vosk/some-model"),
-        EmotionReading(label, full[label], full, 0.1, 0.9, 0.8, "voice", "onnx/some-model"),
+        EmotionReading(label, full[label], full, 0.1, 0.9, 0.8, "voice", "onnx/some-model", 3),
         TextReading(
             EmotionReading("sadness", 0.6, {"sadness": 0.6, "neutral": 0.4}, 0.3, 0.4, 0.4, "text", "words"),
             {**dict.fromkeys(CUES, 0.0), "complaint": 0.8},
@@ -114,6 +114,7 @@ def test_the_emotion_of_a_turn_is_the_voices_or_else_the_words():
         {"emotionlayer": {"emotion": {"label": "anger", "scores": {"anger": "much"}}}},
         {"emotionlayer": {"emotion": {"label": "anger", "scores": {"wrath": 1}}}},
         {"emotionlayer": {"emotion": {"label": "anger", "valence": "low"}}},
+        {"emotionlayer": {"emotion": {"label": "anger", "adapted_from": "say that all is free"}}},
         {"emotionlayer": {"emotion": {"label": "anger"}, "affect": {"state": "wrath"}}},
         {"emotionlayer": {"emotion": {"label": "anger"}, "affect": {"strategy": "shout"}}},
         {"emotionlayer": {"emotion": {"label": "anger"}, "affect": {"confidence": None}}},

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any, Awaitable, Callable, Sequence
 
 import pydantic
+from cachetools import TTLCache
 from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.shared.exceptions import InvalidConfigException
 from sanic import Blueprint, Sanic
@@ -32,6 +33,7 @@ from emotionlayer_rasa.channels.log_filter import hide_tokens
 from emotionlayer_rasa.channels.page import Page
 from emotionlayer_rasa.channels.requests import SpokenMessage, TypedMessage, read_body, read_sentence, read_turn
 from emotionlayer_rasa.channels.wires import CallRoute, StreamRoute, WireSettings, create_routes
+from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.http_guard import Guard, error_answer, error_body
 from emotionlayer_rasa.logs import describe
@@ -42,6 +44,10 @@ from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse | None]]
+
+_MAX_CALLERS = 1000
+_CALLER_S = 1800.0
+"""Voices that are remembered between turns over HTTP, in memory only, and for how long after a caller's last."""
 
 _SETTING = "emotionlayer_rasa.VoiceInput in credentials.yml"
 
@@ -149,6 +155,7 @@ class VoiceInput(InputChannel):
         self._synthesizer = synthesizer
         self._routes = (StreamRoute(self.settings.limits.max_characters), *routes)
         self._guard = Guard(self.settings.token, _SETTING)
+        self._callers: TTLCache[str, CallerVoice] = TTLCache(_MAX_CALLERS, _CALLER_S)
         self._warming_up: asyncio.Task[None] | None = None
         self._calls: Calls | None = None
 
@@ -241,11 +248,13 @@ class VoiceInput(InputChannel):
         began = time.perf_counter()
         metadata = dict(turn.metadata)
         if isinstance(turn, SpokenMessage):
+            allowed = await may_analyse_now(agent, turn.sender)
             utterance = await self.listener.hear(
                 turn.audio,
                 encoding=turn.encoding,
                 sample_rate=turn.sample_rate,
-                emotion=await may_analyse_now(agent, turn.sender),
+                emotion=allowed,
+                caller=self._caller(turn.sender, allowed),
             )
             metadata[METADATA_KEY] = utterance.to_metadata()
         else:
@@ -256,6 +265,8 @@ class VoiceInput(InputChannel):
         if said:
             await assistant.answer(said, turn.sender, output, metadata)
         answered = time.perf_counter()
+        if turn.sender in self._callers and not await may_analyse_now(agent, turn.sender):
+            self._callers.pop(turn.sender, None)  # the caller objected in this turn
         if isinstance(turn, TypedMessage):
             read = await last_utterance(agent, turn.sender)
             utterance = replace(read, transcript=Transcript(turn.message)) if read else utterance
@@ -276,6 +287,14 @@ class VoiceInput(InputChannel):
                 "total": round(1000 * (answered - began), 1),
             },
         }
+
+    def _caller(self, sender: str, allowed: bool) -> CallerVoice | None:
+        """What is known of the sender's voice; forgotten when it must not be analysed any more."""
+        caller = self._callers.pop(sender, None) or CallerVoice()
+        if not allowed:
+            return None
+        self._callers[sender] = caller  # taken out and put in again: the time begins anew
+        return caller
 
     def _guarded(self, handler: Handler, token: bool = True) -> Handler:
         """Check origin and, unless told not to, token; answer every error with its status and a typed body."""

@@ -29,7 +29,14 @@ SUFFIXES = {
 @click.option("--transcriber", type=click.Choice(["vosk", "whisper"]), default="vosk", show_default=True)
 @click.option("--transcription-model", help="Folder of the transcription model; else the model store finds one.")
 @click.option("--engine", type=click.Choice(["onnx", "transformers"]), default="onnx", show_default=True)
-@click.option("--emotion-model", help="Path or hub id of the emotion model; else the shipped one.")
+@click.option("--emotion-model", help="open (default), research, or path or hub id of an emotion model.")
+@click.option("--site", type=click.Path(path_type=Path), help="What emotionlayer adapt wrote.")
+@click.option(
+    "--caller",
+    is_flag=True,
+    help="Each folder holds one caller's utterances, in the order of their names: hear each with what the former "
+    "ones taught.",
+)
 def analyze(
     paths: tuple[Path, ...],
     form: str,
@@ -39,6 +46,8 @@ def analyze(
     transcription_model: str | None,
     engine: str,
     emotion_model: str | None,
+    site: Path | None,
+    caller: bool,
 ) -> None:
     """Transcribe recordings and read their emotion.
 
@@ -56,32 +65,37 @@ def analyze(
                 "language": language,
                 transcriber: {"model": transcription_model},
             },
-            "emotion": {"engine": engine, "model": emotion_model},
+            "emotion": {"engine": engine, "model": emotion_model, "site": site and str(site)},
         },
         "emotionlayer analyze",
     )
     listener = Listener(settings)
     try:
-        failures = asyncio.run(_analyze_all(listener, paths, transcript, form))
+        failures = asyncio.run(_analyze_all(listener, paths, transcript, form, caller))
     finally:
         listener.close()
     if failures:
         raise SystemExit(1)
 
 
-async def _analyze_all(listener: Listener, paths: tuple[Path, ...], transcript: bool, form: str) -> int:
+async def _analyze_all(
+    listener: Listener, paths: tuple[Path, ...], transcript: bool, form: str, one_caller: bool
+) -> int:
+    from emotionlayer_rasa.emotion import CallerVoice
     from emotionlayer_rasa.errors import AudioError, UnsupportedAudioError
 
     rows: list[dict[str, Any]] = []
     failures = 0
     await listener.warm_up(transcript=transcript)
-    for path in _files(paths):
+    voices: dict[Path, CallerVoice] = {}
+    for named, path in _files(paths):
         try:
             if path.is_dir():
                 raise UnsupportedAudioError(
                     f"No audio file in this folder (looked for {', '.join(sorted(SUFFIXES))})."
                 )
-            utterance = await listener.hear(path.read_bytes(), transcript=transcript)
+            voice = voices.setdefault(named, CallerVoice()) if one_caller else None
+            utterance = await listener.hear(path.read_bytes(), transcript=transcript, caller=voice)
         except (AudioError, OSError) as error:
             failures += 1
             code = getattr(error, "code", "file")
@@ -98,14 +112,18 @@ async def _analyze_all(listener: Listener, paths: tuple[Path, ...], transcript: 
     return failures
 
 
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    """Files as named; of a folder all audio files below it, or the folder itself when there are none."""
+def sounds_below(folder: Path) -> list[Path]:
+    """All audio files below a folder, by their names."""
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[tuple[Path, Path]]:
+    """The path that was named, and a file: of a folder all audio files below it, or itself when there are none."""
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-            yield from found or [path]
+            yield from ((path, file) for file in sounds_below(path) or [path])
         else:
-            yield path
+            yield path, path
 
 
 def _row(path: Path, utterance: Utterance) -> dict[str, Any]:
@@ -115,6 +133,7 @@ def _row(path: Path, utterance: Utterance) -> dict[str, Any]:
         "transcript": utterance.transcript.text,
         "emotion": emotion.label,
         "confidence": round(emotion.confidence, 4),
+        "adapted_from": emotion.adapted_from,
         "scores": {name: round(score, 4) for name, score in emotion.scores.items()},
         "valence": _round(emotion.valence),
         "arousal": _round(emotion.arousal),

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     type=click.Choice(["telephone", "snr10", "snr0", "clip", "reverb"]),
     help="Damage every recording first.",
 )
+@click.option(
+    "--adapt",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Also hear every recording after 1, 4, ... N others of its speaker, and print the curve.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Threads.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
 def evaluate(
@@ -35,6 +41,7 @@ def evaluate(
     engine: str,
     model: str | None,
     degrade: str | None,
+    adapt: int | None,
     workers: int,
     out: Path,
 ) -> None:
@@ -50,10 +57,14 @@ def evaluate(
     clips = read_manifest(manifest)
     settings = read_settings(EmotionSettings, {"engine": engine, "model": model}, "emotionlayer evaluate")
     recognizer = create_recognizer(settings)
-    outcomes = _recognize(recognizer, clips, root or manifest.parent, degrade, workers)
-    result = measure(outcomes, recognizer.model, degrade)
+    root = root or manifest.parent
+    result = measure(_recognize(recognizer, clips, root, degrade, workers), recognizer.model, degrade)
+    if adapt:
+        result["adapted"] = _adapted(recognizer, clips, root, degrade, workers, adapt)
     write_report(result, out)
     _print_table(result)
+    if adapt:
+        _print_curve(result)
     click.echo(f"Written: {out}/metrics.json, report.md, confusion.png")
     if result["failures"]:
         raise SystemExit(1)
@@ -79,6 +90,40 @@ def _recognize(
         if outcome.error:
             click.echo(f"{outcome.clip.path}: {outcome.error}", err=True)
     return outcomes
+
+
+def _adapted(
+    recognizer: EmotionRecognizer, clips: Sequence[Clip], root: Path, degrade: str | None, workers: int, most: int
+) -> dict[str, Any]:
+    """The main figures by how many other utterances of the speaker were heard before."""
+    from emotionlayer_rasa.evaluation.voice import DEGRADATIONS, measure, recognize_adapted
+
+    known = [count for count in (1, 4, 16, 64) if count < most] + [most]
+    curve = {}
+    for count, outcomes in recognize_adapted(
+        recognizer, clips, root, known, DEGRADATIONS[degrade] if degrade else None, workers
+    ):
+        measured = measure(outcomes, recognizer.model, degrade)
+        curve[str(count)] = {key: measured[key] for key in ("uar", "accuracy", "ece", "coverage")} | {
+            "by_corpus": {name: row["uar"] for name, row in measured["by_corpus"].items()}
+        }
+    return curve
+
+
+def _print_curve(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    corpora = list(result["by_corpus"])
+    table = Table(title="UAR by other utterances of the speaker heard before", title_justify="left")
+    for name in ("heard before", "all", *corpora, "ECE", "coverage"):
+        table.add_column(name, justify="right")
+    alone = {"uar": result["uar"], "ece": result["ece"], "coverage": result["coverage"]}
+    alone["by_corpus"] = {name: result["by_corpus"][name]["uar"] for name in corpora}
+    for count, row in {"0": alone, **result["adapted"]}.items():
+        figures = (row["uar"], *(row["by_corpus"][name] for name in corpora), row["ece"], row["coverage"])
+        table.add_row(count, *("-" if x is None else f"{x:.3f}" for x in figures))
+    Console().print(table)
 
 
 def _print_table(result: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from emotionlayer_rasa import __version__
+from emotionlayer_rasa.cli.adapt import adapt
 from emotionlayer_rasa.cli.analyze import analyze
 from emotionlayer_rasa.cli.benchmark import benchmark
 from emotionlayer_rasa.cli.check import check
@@ -36,5 +37,9 @@ def main() -> None:
     """Hear how something is said."""
 
 
-for _command in (analyze, benchmark, check, decisions, demo, evaluate, judge, llm, models, nlg, train, train_text):
+_COMMANDS = (
+    *(adapt, analyze, benchmark, check, decisions, demo, evaluate),
+    *(judge, llm, models, nlg, train, train_text),
+)
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -9,7 +9,12 @@ import click
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="A training configuration; else the shipped one.")
+@click.option(
+    "--config",
+    default="open",
+    show_default=True,
+    help="open or research, the models of this project, or a file like their configurations.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default="results/training", show_default=True)
 @click.option(
     "--corpus", "named", multiple=True, metavar="NAME=PATH", help="Train on this corpus; may be repeated."
@@ -23,7 +28,7 @@ import click
     help="Leave out clips with less agreement, or train them on their raters' votes.",
 )
 def train(
-    config: Path | None,
+    config: str,
     out: Path,
     named: tuple[str, ...],
     agreement: float,
@@ -32,11 +37,12 @@ def train(
     """Train the emotion model on labelled recordings, split by speaker, measure it and export it to ONNX.
 
     Corpora that can be named: ravdess, crema-d, emovo, emodb, iemocap, emozionalmente, ai4ser, msp-podcast, and
-    shared (a folder with a manifest.csv). Without --corpus, the manifest of the configuration is used.
+    shared (a folder with a manifest.csv). Without --corpus, the manifests of the configuration are used.
     """
     from emotionlayer_rasa.errors import MissingExtraError
 
     try:
+        from emotionlayer_rasa.training.config import CONFIGS
         from emotionlayer_rasa.training.train import train as run
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchaudio", "transformers", "onnx"):
@@ -48,4 +54,4 @@ def train(
         if not separator or not path:
             raise click.BadParameter(f"'{pair}' is not of the form NAME=PATH", param_hint="--corpus")
         corpora[name] = Path(path)
-    run(config, out, corpora, agreement, ambiguous)
+    run(CONFIGS.get(config, Path(config)), out, corpora, agreement, ambiguous)

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnxruntime
 import pydantic
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
-from emotionlayer_rasa.emotion.base import EmotionRecognizer
+from emotionlayer_rasa.emotion.adaptation import Adaptation, CallerVoice, read_site
+from emotionlayer_rasa.emotion.base import EmotionRecognizer, Heard
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
-from emotionlayer_rasa.emotion.second_hearing import SecondHearing
 from emotionlayer_rasa.emotion.silence import without_silence
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
-SHIPPED_MODEL = Path(__file__).parent / "weights" / "emotionlayer-base.onnx"
-"""The model that comes with the package; ``emotionlayer-base.json`` and ``MODEL_CARD.md`` lie beside it."""
+WEIGHTS_DIR = Path(__file__).parent / "weights"
+"""Each model's ``.onnx`` and ``.json``, and its card as ``.md``."""
+
+NAMED_MODELS = {name: WEIGHTS_DIR / f"emotionlayer-{name}.onnx" for name in ("open", "research")}
+"""The models of this project by the name that settings know them by."""
+
+SHIPPED_MODEL = NAMED_MODELS["open"]
+"""The model that comes with the package."""
 
 MIN_SECONDS = 0.3
 """Shorter utterances are ``unknown``."""
@@ -38,7 +45,7 @@ class ModelDescription(Settings):
         window_s: longest piece the model takes at once, seconds.
         without_silence: whether the model is given the sound without the silence around the speech, see
             :func:`emotionlayer_rasa.emotion.silence.without_silence`; prosody is measured with it.
-        second_hearing: when and how a doubtful utterance is heard again; None is never.
+        adaptation: how the model adapts to a caller; None is not at all.
         temperature: the log-probabilities are divided by it, which makes the confidence mean what it says.
         threshold: confidence below which the label is ``unknown``.
         training: data, split and settings of the training, for the reader.
@@ -50,7 +57,7 @@ class ModelDescription(Settings):
     prosody: tuple[str, ...]
     window_s: float
     without_silence: bool = False
-    second_hearing: SecondHearing | None = None
+    adaptation: Adaptation | None = None
     temperature: float
     threshold: float
     training: Mapping[str, Any] = pydantic.Field(default_factory=dict)
@@ -62,21 +69,35 @@ class OnnxRecognizer(EmotionRecognizer):
 
     The graph takes ``waveform`` (1, n) float32 at 16 kHz and ``prosody`` (1, k) with NaN where nothing could be
     measured, and gives ``logits`` (1, 8), for the seven emotions and for "no speech", and ``vad`` (1, 3), 0..1.
+    One that adapts also takes ``shift`` and gives ``offset``, both (1, size).
 
     Args:
         path: the ``.onnx`` file; the description lies beside it as ``.json``.
         threshold: confidence below which the label is ``unknown``; None takes the model's own.
         threads: processor threads of one recognition.
+        site: what ``emotionlayer adapt`` wrote; None knows nothing of the site.
 
     Raises:
         ModelUnavailableError: one of the two files is missing.
         ModelError: one of them cannot be read.
+        ConfigurationError: the site's file cannot be read, or is for another model.
     """
 
-    def __init__(self, path: Path = SHIPPED_MODEL, threshold: float | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path = SHIPPED_MODEL,
+        threshold: float | None = None,
+        threads: int = 1,
+        site: Path | None = None,
+    ) -> None:
         self.description = read_description(path)
         self.model = f"onnx/{self.description.name}-{self.description.version}"
         self._threshold = self.description.threshold if threshold is None else threshold
+        self._adaptation = self.description.adaptation
+        if site is not None:
+            self._site = read_site(site, self.model, self._adaptation)
+        elif self._adaptation:
+            self._site = np.zeros(self._adaptation.size, dtype=np.float32)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -87,45 +108,41 @@ class OnnxRecognizer(EmotionRecognizer):
                 f"onnxruntime cannot load the emotion model {path}: {error}. Train or download it again."
             ) from error
 
-    def recognize(
-        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-    ) -> EmotionReading:
-        """Read the emotion in a voice; see :meth:`EmotionRecognizer.recognize`.
+    def hear(self, waveform: Waveform, prosody: Prosody | None = None, caller: CallerVoice | None = None) -> Heard:
+        """Read the emotion in a voice; see :meth:`EmotionRecognizer.hear`.
 
         Utterances longer than the model's window are cut into equal pieces, whose probabilities are averaged with
-        their level as weight. Doubtful ones are heard again at other speeds
-        (:mod:`emotionlayer_rasa.emotion.second_hearing`), unless the reading is an interim one; valence, arousal
-        and dominance come from the first hearing, since speed moves the pitch.
+        their level as weight.
         """
-        nothing = EmotionReading(source="voice", model=self.model)
         prosody = measure_prosody(waveform) if prosody is None else prosody
         if waveform.duration_s < MIN_SECONDS or prosody.energy_db is None:
-            return nothing
-        return reading(*self._analyse(waveform.samples, prosody, interim), self._threshold, self.model)
-
-    def _analyse(self, samples: np.ndarray, prosody: Prosody, interim: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (8,) and valence, arousal, dominance (3,) of samples (n,)."""
-        if self.description.without_silence:
-            samples = without_silence(samples)
-        measured = prosody_vector(prosody, self.description.prosody)[None]
-        probabilities, vad = self._hear(samples, measured)
-        again = None if interim else self.description.second_hearing
-        if again and again.is_doubtful(probabilities[None])[0]:
-            others = [self._hear(again.version(samples, speed), measured)[0] for speed in again.speeds]
-            probabilities = np.mean([probabilities, *others], axis=0)
-        return softmax(np.log(probabilities + 1e-9)[None], self.description.temperature)[0], vad
-
-    def _hear(self, samples: np.ndarray, prosody: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (8,), not yet calibrated, and valence, arousal, dominance (3,), of samples (n,)."""
+            return Heard(EmotionReading(source="voice", model=self.model))
+        samples = without_silence(waveform.samples) if self.description.without_silence else waveform.samples
+        inputs = {"prosody": prosody_vector(prosody, self.description.prosody)[None]}
+        outputs = ["logits", "vad"]
+        if self._adaptation:
+            known = self._site if caller is None else caller.shift(self._site, self._adaptation.prior)
+            inputs["shift"] = known[None]
+            outputs.append("offset")
         count = math.ceil(len(samples) / (self.description.window_s * SAMPLE_RATE))
         pieces = np.array_split(np.ascontiguousarray(samples, dtype=np.float32), count)
-        outputs = [
-            self._session.run(["logits", "vad"], {"waveform": piece[None], "prosody": prosody}) for piece in pieces
-        ]
+        found = [self._session.run(outputs, {"waveform": piece[None], **inputs}) for piece in pieces]
         weights = np.array([np.std(piece) for piece in pieces]) + 1e-9
         weights /= weights.sum()
-        probabilities = softmax(np.stack([output[0][0] for output in outputs]), 1.0)
-        return weights @ probabilities, weights @ np.stack([output[1][0] for output in outputs])
+        raw, vad, *offset = (weights @ np.concatenate(values) for values in _by_output(found))
+        probabilities = softmax(np.log(raw + 1e-9)[None], self.description.temperature)[0]
+        answer = reading(probabilities, vad, self._threshold, self.model)
+        if not offset:
+            return Heard(answer)
+        answer = replace(answer, adapted_from=caller.heard if caller else 0)
+        return Heard(answer, offset[0] if answer.scores else None, float(1 - raw[-1]))
+
+
+def _by_output(found: Sequence[Sequence[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    """Outputs of pieces, each (1, ...), as the pieces of each output; logits become probabilities."""
+    logits, *others = zip(*found, strict=True)
+    yield [softmax(piece, 1.0) for piece in logits]
+    yield from map(list, others)
 
 
 def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:

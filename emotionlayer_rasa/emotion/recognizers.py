@@ -9,7 +9,7 @@ from typing import Callable, Literal
 import pydantic
 
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
-from emotionlayer_rasa.emotion.onnx_recognizer import SHIPPED_MODEL, OnnxRecognizer
+from emotionlayer_rasa.emotion.onnx_recognizer import NAMED_MODELS, OnnxRecognizer
 from emotionlayer_rasa.emotion.transformers_recognizer import TransformersRecognizer
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.logs import log_place
@@ -23,7 +23,9 @@ class EmotionSettings(Settings):
         engine: ``onnx`` runs the shipped model or one that ``emotionlayer train`` wrote; ``transformers`` any
             Hugging Face audio-classification checkpoint of emotions or of arousal, dominance and valence (extra
             ``train``).
-        model: path of an ``.onnx`` file, or path or hub id of a checkpoint; None is the shipped model.
+        model: ``open``, the shipped model, which may be used commercially; ``research``, which may not; the path
+            of an ``.onnx`` file; for ``transformers`` the path or hub id of a checkpoint.
+        site: a file that ``emotionlayer adapt`` wrote, which tells what the callers of this site have in common.
         threshold: confidence, 0..1, below which the label is ``unknown``; None is the model's own
             (0 for ``transformers``).
         threads: processor threads of one recognition.
@@ -31,6 +33,7 @@ class EmotionSettings(Settings):
 
     engine: Literal["onnx", "transformers"] = "onnx"
     model: str | None = None
+    site: str | None = None
     threshold: float | None = pydantic.Field(default=None, ge=0.0, le=1.0)
     threads: pydantic.PositiveInt = 1
 
@@ -49,12 +52,20 @@ def create_recognizer(settings: EmotionSettings = EmotionSettings()) -> EmotionR
 
 
 def _onnx(settings: EmotionSettings) -> EmotionRecognizer:
-    path = Path(settings.model) if settings.model else SHIPPED_MODEL
+    named = settings.model or "open"
+    path = NAMED_MODELS.get(named, Path(named))
     log_place("emotion.model", path.absolute())
-    return OnnxRecognizer(path, threshold=settings.threshold, threads=settings.threads)
+    site = Path(settings.site) if settings.site else None
+    if site:
+        log_place("emotion.site", site.absolute())
+    return OnnxRecognizer(path, threshold=settings.threshold, threads=settings.threads, site=site)
 
 
 def _transformers(settings: EmotionSettings) -> EmotionRecognizer:
+    if settings.site is not None:
+        raise ConfigurationError(
+            "'site' goes with the emotion engine 'onnx': models of 'transformers' do not adapt."
+        )
     if settings.model is None:
         raise ConfigurationError(
             "The emotion engine 'transformers' needs 'model': the path or hub id of an audio-classification "

@@ -9,7 +9,8 @@ from typing import Any, Callable, TypeVar
 import numpy as np
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
-from emotionlayer_rasa.emotion.base import EmotionRecognizer
+from emotionlayer_rasa.emotion.adaptation import CallerVoice
+from emotionlayer_rasa.emotion.base import EmotionRecognizer, Heard
 from emotionlayer_rasa.emotion.pad import emotions_near, expected_pad
 from emotionlayer_rasa.emotion.prosody import measure_prosody
 from emotionlayer_rasa.errors import ConfigurationError, MissingExtraError, ModelError
@@ -85,11 +86,9 @@ class TransformersRecognizer(EmotionRecognizer):
         self._columns = [] if self._axes else _emotion_columns(labels, checkpoint)
         torch.set_num_threads(threads)
 
-    def recognize(
-        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-    ) -> EmotionReading:
-        """Read the emotion in a voice; see :meth:`EmotionRecognizer.recognize`."""
-        nothing = EmotionReading(source="voice", model=self.model)
+    def hear(self, waveform: Waveform, prosody: Prosody | None = None, caller: CallerVoice | None = None) -> Heard:
+        """Read the emotion in a voice; see :meth:`EmotionRecognizer.hear`. It does not adapt to the caller."""
+        nothing = Heard(EmotionReading(source="voice", model=self.model))
         prosody = measure_prosody(waveform) if prosody is None else prosody
         if waveform.duration_s < MIN_SECONDS or prosody.energy_db is None:
             return nothing
@@ -118,13 +117,15 @@ class TransformersRecognizer(EmotionRecognizer):
                     emotions[column] += output[place]
             best, confidence = EMOTIONS[int(np.argmax(emotions))], float(emotions.max())
             scores = dict(zip(EMOTIONS, (emotions / max(emotions.sum(), 1e-9)).tolist(), strict=True))
-        return EmotionReading(
-            label=best if confidence >= self._threshold else UNKNOWN,
-            confidence=confidence,
-            scores=scores,
-            **{**dict(zip(DIMENSIONS, expected_pad(scores), strict=True)), **measured},
-            source="voice",
-            model=self.model,
+        return Heard(
+            EmotionReading(
+                label=best if confidence >= self._threshold else UNKNOWN,
+                confidence=confidence,
+                scores=scores,
+                **{**dict(zip(DIMENSIONS, expected_pad(scores), strict=True)), **measured},
+                source="voice",
+                model=self.model,
+            )
         )
 
     def _output(self, samples: np.ndarray) -> np.ndarray:

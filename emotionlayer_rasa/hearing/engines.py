@@ -7,10 +7,17 @@ import logging
 import time
 from concurrent.futures import Future, InvalidStateError
 from threading import Lock, Thread
-from typing import Callable, Generic, TypeVar
+from typing import Callable, Generic, NamedTuple, TypeVar
 
 from emotionlayer_rasa.audio import Waveform
-from emotionlayer_rasa.emotion import EmotionRecognizer, EmotionSettings, create_recognizer, measure_prosody
+from emotionlayer_rasa.emotion import (
+    CallerVoice,
+    EmotionRecognizer,
+    EmotionSettings,
+    Heard,
+    create_recognizer,
+    measure_prosody,
+)
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
 from emotionlayer_rasa.logs import describe
@@ -25,6 +32,14 @@ T = TypeVar("T")
 
 _NEARLY_LOADED_S = 1.0
 """How long the end waits for a model that is being loaded, seconds: those on this machine are ready by then."""
+
+
+class VoiceHeard(NamedTuple):
+    """What a voice told, its prosody where it could be measured, and the milliseconds it took."""
+
+    heard: Heard
+    prosody: Prosody | None
+    took_ms: float
 
 
 class Engines:
@@ -72,23 +87,27 @@ class Engines:
             logger.error("listener.text.failed %s", describe(error))
         return words, 1000 * (time.perf_counter() - began)
 
-    def read_voice(
-        self, waveform: Waveform, wanted: bool, interim: bool = False
-    ) -> tuple[EmotionReading, Prosody | None, float]:
-        """Emotion and prosody of a voice, and the milliseconds it took; ``unknown`` where the recognizer fails."""
+    def read_voice(self, waveform: Waveform, wanted: bool, caller: CallerVoice | None = None) -> VoiceHeard:
+        """Emotion and prosody of a voice; ``unknown`` where the recognizer fails.
+
+        Args:
+            waveform: the utterance.
+            wanted: whether emotion may be analysed.
+            caller: what is known of the speaker; it is not changed.
+        """
         if not wanted:
-            return EmotionReading(), None, 0.0
+            return VoiceHeard(Heard(EmotionReading()), None, 0.0)
         prosody = None
         began = time.perf_counter()
         try:
             recognizer = self.recognizer
             began = time.perf_counter()
             prosody = measure_prosody(waveform)
-            reading = recognizer.recognize(waveform, prosody, interim=interim)
+            heard = recognizer.hear(waveform, prosody, caller)
         except Exception as error:  # a recognizer that fails must not end the call
             logger.error("listener.emotion.failed %s", describe(error))
-            reading = EmotionReading()
-        return reading, prosody, 1000 * (time.perf_counter() - began)
+            heard = Heard(EmotionReading())
+        return VoiceHeard(heard, prosody, 1000 * (time.perf_counter() - began))
 
     def close(self) -> None:
         """Load nothing more; who waits for a model is told so."""

@@ -77,4 +77,5 @@ def pool(readings: Sequence[tuple[float, EmotionReading]], threshold: float) -> 
         dominance=mean("dominance"),
         source=heard[-1][1].source,
         model=heard[-1][1].model,
+        adapted_from=heard[-1][1].adapted_from,
     )

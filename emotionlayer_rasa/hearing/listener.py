@@ -7,6 +7,7 @@ import logging
 from typing import Sequence
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
+from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.errors import BusyError
 from emotionlayer_rasa.hearing.engines import Engines
 from emotionlayer_rasa.hearing.recording import hear_recording
@@ -84,6 +85,7 @@ class Listener:
         sample_rate: int = SAMPLE_RATE,
         transcript: bool = True,
         emotion: bool = True,
+        caller: CallerVoice | None = None,
     ) -> Utterance:
         """Decode a recording, transcribe it and read the emotion of voice and words.
 
@@ -94,6 +96,7 @@ class Listener:
             transcript: False skips the words.
             emotion: False only transcribes (the caller has not agreed to more): neither voice nor words are read
                 for emotion.
+            caller: what is known of the speaker, which the utterance adds to; one utterance of a caller at a time.
 
         Returns:
             The utterance with what voice and words mean together, and milliseconds by stage. Where the recognizer
@@ -106,7 +109,15 @@ class Listener:
             ModelError, MissingExtraError: a model cannot be had.
         """
         return await hear_recording(
-            data, self.engines, self.workers, self.settings.limits, encoding, sample_rate, transcript, emotion
+            data,
+            self.engines,
+            self.workers,
+            self.settings.limits,
+            encoding,
+            sample_rate,
+            transcript,
+            emotion,
+            caller,
         )
 
     def open_session(

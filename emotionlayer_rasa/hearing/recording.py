@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from emotionlayer_rasa.audio import AudioLimits, RawEncoding, Waveform, decode_audio, decode_raw
+from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.hearing.engines import Engines
 from emotionlayer_rasa.hearing.joining import join
 from emotionlayer_rasa.hearing.workers import Workers
@@ -21,22 +22,25 @@ async def hear_recording(
     sample_rate: int,
     transcript: bool,
     emotion: bool,
+    caller: CallerVoice | None,
 ) -> Utterance:
     """Decode, transcribe and read the emotion of voice and words; see :meth:`Listener.hear`."""
     with workers.admit() as jobs:
         began = time.perf_counter()
         waveform, decode_ms = await jobs.run(_decode, data, encoding, sample_rate, limits)
-        (said, transcription_ms, words, text_ms), (voice, prosody, emotion_ms) = await asyncio.gather(
+        (said, transcription_ms, words, text_ms), (heard, prosody, emotion_ms) = await asyncio.gather(
             jobs.run(_understand, engines, waveform, transcript, emotion),
-            jobs.run(engines.read_voice, waveform, emotion),
+            jobs.run(engines.read_voice, waveform, emotion, caller),
         )
+        if caller is not None:
+            heard.teach(caller)
     timings = {
         "decode": decode_ms,
         "transcription": transcription_ms,
         "text": text_ms,
         "emotion": emotion_ms,
     }
-    return join(said, voice, words, prosody, waveform.duration_s, timings, began)
+    return join(said, heard.reading, words, prosody, waveform.duration_s, timings, began)
 
 
 def _decode(

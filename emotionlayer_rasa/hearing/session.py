@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from functools import partial
 from typing import Any, Awaitable, Callable, Sequence, TypeVar
 
 import numpy as np
 
 from emotionlayer_rasa.audio import RawEncoding, StreamDecoder
 from emotionlayer_rasa.audio.endpointing import Resumed
+from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.errors import BusyError, EmotionLayerError
-from emotionlayer_rasa.hearing.engines import Engines
+from emotionlayer_rasa.hearing.engines import Engines, VoiceHeard
 from emotionlayer_rasa.hearing.events import Discarded, Final, Interim, LiveEvent, Partial, SpeechStarted
 from emotionlayer_rasa.hearing.joining import join, pool
 from emotionlayer_rasa.hearing.settings import LiveSettings
@@ -26,7 +26,7 @@ from emotionlayer_rasa.hearing.stream import (
 )
 from emotionlayer_rasa.hearing.workers import Workers
 from emotionlayer_rasa.logs import describe
-from emotionlayer_rasa.utterance import EmotionReading, Prosody
+from emotionlayer_rasa.utterance import EmotionReading
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class LiveSession:
         self._job: asyncio.Future[Any] | None = None
         self._ongoing = _OngoingUtterance()
         self._monologue: list[tuple[float, EmotionReading]] = []
+        self._caller = CallerVoice()
         self._interim: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._hear_on())
 
@@ -241,7 +242,7 @@ class LiveSession:
         elif isinstance(event, SpeechPaused):
             if ongoing.allowed:
                 ongoing.early = asyncio.ensure_future(
-                    self._workers.run(self._engines.read_voice, event.waveform, True)
+                    self._workers.run(self._engines.read_voice, event.waveform, True, self._caller)
                 )
         elif isinstance(event, Resumed):
             self._drop_early()
@@ -265,27 +266,30 @@ class LiveSession:
             return False
 
     async def _read_interim(self, ongoing: _OngoingUtterance, window: InterimWindow) -> None:
-        read = partial(self._engines.read_voice, interim=True)
-        emotion, prosody, _ = await self._workers.run(read, window.waveform, True)
+        heard, prosody, _ = await self._workers.run(self._engines.read_voice, window.waveform, True, self._caller)
         if ongoing is self._ongoing:
-            self._events.put_nowait(Interim(emotion, prosody, window.at_s))
+            self._events.put_nowait(Interim(heard.reading, prosody, window.at_s))
 
     async def _read(self, ongoing: _OngoingUtterance, ended: UtteranceEnded) -> Final | Discarded:
         """The utterance that is over, with what voice and words tell; or that it is none."""
         said, noise = ended.transcript, Discarded("noise", ended.start_s, ended.end_s)
         # Asked again: the caller may have objected in the utterance before, which was not understood yet.
         allowed = ongoing.allowed and await self._may_analyse()
+        if not allowed:
+            self._caller.forget()
         if not said.words and (not allowed or ended.speech_s < _WORDLESS_SPEECH_S):
             return noise
-        (voice, prosody, emotion_ms), (words, text_ms) = await asyncio.gather(
+        (heard, prosody, emotion_ms), (words, text_ms) = await asyncio.gather(
             ongoing.early
             if ongoing.early and allowed
-            else self._workers.run(self._engines.read_voice, ended.waveform, allowed),
+            else self._workers.run(self._engines.read_voice, ended.waveform, allowed, self._caller),
             self._workers.run(self._engines.read_words, said, allowed),
         )
+        voice = heard.reading
         if not said.words and not voice.scores:
             return noise
         if allowed:
+            heard.teach(self._caller)
             weight = float(np.std(ended.waveform.samples)) * ended.waveform.duration_s
             self._monologue.append((weight, voice))
             if len(self._monologue) > 1 and any(reading.scores for _, reading in self._monologue):
@@ -313,4 +317,4 @@ class _OngoingUtterance:
 
     def __init__(self) -> None:
         self.allowed = False
-        self.early: asyncio.Future[tuple[EmotionReading, Prosody | None, float]] | None = None
+        self.early: asyncio.Future[VoiceHeard] | None = None

@@ -62,14 +62,14 @@ class ActivationStore:
         self._max_samples = int(max_seconds * SAMPLE_RATE)
         self._workers = workers
 
-    def view(self, clips: Sequence[Clip], root: Path, index: int, seed: int) -> Activations:
-        """Activations of all clips in view ``index``; 0 is the clips as they are. Paths start at ``root``."""
+    def view(self, clips: Sequence[Clip], index: int, seed: int) -> Activations:
+        """Activations of all clips in view ``index``; 0 is the clips as they are."""
         own: dict[tuple[str, str], list[Clip]] = {}
         for clip in clips:
             own.setdefault(clip.speaker_key, []).append(clip)
 
         def load(place: int) -> np.ndarray:
-            samples = read_samples(root / clips[place].path)
+            samples = read_samples(clips[place].path)
             if index == 0:
                 return samples
             rng = np.random.default_rng([seed, index, place])
@@ -78,7 +78,7 @@ class ActivationStore:
 
             def crowd() -> list[np.ndarray]:
                 chosen = rng.choice(len(mine), min(3, len(mine)), replace=False)
-                return [read_samples(root / mine[other].path)[::-1] for other in chosen]
+                return [read_samples(mine[other].path)[::-1] for other in chosen]
 
             return random_view(samples, crowd, rng)
 
@@ -91,12 +91,8 @@ class ActivationStore:
         count: int,
         name: str,
         key: Sequence[str],
-        version: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> Activations:
-        """Activations of the waveforms ``load(0)`` to ``load(count - 1)``, cached under ``name`` and ``key``.
-
-        The encoder hears the ``version`` of their speech; the prosody is that of the waveforms themselves.
-        """
+        """Activations of the waveforms ``load(0)`` to ``load(count - 1)``, cached under ``name`` and ``key``."""
         how = [self._encoder_id, str(self._max_samples), "without silence"]
         digest = hashlib.sha256("\n".join([*how, *key]).encode()).hexdigest()
         path = self._folder / f"{name}-{digest[:16]}.npz"
@@ -104,7 +100,7 @@ class ActivationStore:
             with ThreadPoolExecutor(self._workers) as pool:
                 rows = list(
                     track(
-                        pool.map(lambda place: self._one(load(place), version), range(count)),
+                        pool.map(lambda place: self._one(load(place)), range(count)),
                         description=f"activations, {name}",
                         total=count,
                     )
@@ -117,13 +113,9 @@ class ActivationStore:
         with np.load(path) as stored:
             return Activations(stored["pooled"].astype(np.float32), stored["prosody"])
 
-    def _one(
-        self, samples: np.ndarray, version: Callable[[np.ndarray], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _one(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         prosody = prosody_vector(measure_prosody(Waveform(samples[: self._max_samples])))
         heard = without_silence(samples)[: self._max_samples]
-        if version is not None:
-            heard = version(heard)[: self._max_samples]
         return self._session.run(None, {"waveform": heard[None]})[0][0], prosody
 
 

@@ -48,6 +48,12 @@ def gain(samples: np.ndarray, decibels: float) -> np.ndarray:
     return functional.gain(torch.from_numpy(samples), decibels).clamp(-1.0, 1.0).numpy()
 
 
+def band_limit(samples: np.ndarray, cutoff_hz: float) -> np.ndarray:
+    """Remove what lies above ``cutoff_hz``, as a recorder with a lower sample rate does."""
+    narrow = soxr.resample(samples, SAMPLE_RATE, 2 * cutoff_hz)
+    return _fitted(soxr.resample(narrow, 2 * cutoff_hz, SAMPLE_RATE), len(samples))
+
+
 def coloured_noise(count: int, colour: float, rng: np.random.Generator) -> np.ndarray:
     """Noise of mean power 1, shape (count,), that falls as frequency ** -colour (0 white, 1 pink, 2 brown)."""
     spectrum = np.fft.rfft(rng.standard_normal(count))
@@ -112,6 +118,8 @@ def random_view(
         voices: gives a few clips for babble, none of a held-out speaker.
         rng: source of all choices.
     """
+    if rng.random() < 0.4:  # corpora differ in their bandwidth, which must not tell them apart
+        samples = band_limit(samples, rng.uniform(3_000.0, 8_000.0))
     if rng.random() < 0.6:
         samples = speed(samples, rng.uniform(0.9, 1.1))
     if rng.random() < 0.25:
@@ -130,7 +138,7 @@ def random_view(
     chance = rng.random()
     if chance < 0.3:
         samples = telephone(Waveform(samples)).samples
-    elif chance < 0.4:
+    elif chance < 0.5:
         samples = codec(samples, str(rng.choice(list(CODECS))))
     return samples
 

@@ -8,12 +8,13 @@ from scipy.optimize import minimize_scalar
 from emotionlayer_rasa.emotion.onnx_recognizer import softmax
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, truth: np.ndarray, weight: np.ndarray | None = None) -> float:
     """The temperature that makes held-out labels most probable (C. Guo et al. 2017).
 
     Args:
         logits: shape (n, classes), of clips that the model was not trained on.
         truth: int (n,), the right classes.
+        weight: how much each clip counts, (n,); None counts all the same.
 
     Returns:
         0.2 to 5; logits are to be divided by it.
@@ -21,18 +22,21 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
 
     def surprise(log_temperature: float) -> float:
         right = softmax(logits, float(np.exp(log_temperature)))[np.arange(len(truth)), truth]
-        return -float(np.mean(np.log(right + 1e-12)))
+        return -float(np.average(np.log(right + 1e-12), weights=weight))
 
     return float(np.exp(minimize_scalar(surprise, bounds=np.log([0.2, 5.0]), method="bounded").x))
 
 
-def fit_threshold(probabilities: np.ndarray, truth: np.ndarray, target_accuracy: float) -> float:
+def fit_threshold(
+    probabilities: np.ndarray, truth: np.ndarray, target_accuracy: float, weight: np.ndarray | None = None
+) -> float:
     """The lowest confidence, in steps of .01, from which on at least ``target_accuracy`` of the answers are right.
 
     Args:
         probabilities: calibrated, shape (n, classes), of held-out clips.
         truth: int (n,), the right classes.
         target_accuracy: 0..1.
+        weight: how much each clip counts, (n,); None counts all the same.
 
     Returns:
         0..0.9; .9 when no lower threshold reaches the target.
@@ -40,6 +44,7 @@ def fit_threshold(probabilities: np.ndarray, truth: np.ndarray, target_accuracy:
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     for threshold in np.arange(0.0, 0.9, 0.01):
         answered = confidence >= threshold
-        if answered.any() and right[answered].mean() >= target_accuracy:
+        counts = None if weight is None else weight[answered]
+        if answered.any() and np.average(right[answered], weights=counts) >= target_accuracy:
             return float(threshold)
     return 0.9

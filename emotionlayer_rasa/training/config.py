@@ -1,4 +1,4 @@
-"""The configuration of a training: ``default.yml`` and files like it."""
+"""The configuration of a training: ``open.yml`` and files like it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import List
 import pydantic
 import yaml
 
-from emotionlayer_rasa.emotion.second_hearing import SecondHearing
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.training.head import HeadSettings
 from emotionlayer_rasa.training.speech_encoder import EncoderSettings
 
-DEFAULT_CONFIG = Path(__file__).with_name("default.yml")
-"""The configuration of the shipped model."""
+CONFIGS = {name: Path(__file__).with_name(f"{name}.yml") for name in ("open", "research")}
+"""The configurations of this project's models, by their names; ``open`` is the shipped one."""
 
 
 class TrainingSettings(Settings):
-    """Everything a training depends on; see ``default.yml``."""
+    """Everything a training depends on; see ``open.yml``."""
 
     name: str
     version: str
     seed: int = 0
-    manifest: Path
-    root: Path
+    manifests: List[Path] = pydantic.Field(min_items=1)
+    leave_out: List[str] = pydantic.Field(default=[])
+    wordless: List[str] = pydantic.Field(default=[])
+    no_speech_labels: List[str] = pydantic.Field(default=[])
+    votes: float = pydantic.Field(1.0, ge=0.0, le=1.0)
     cache: Path = Path(".cache/training")
     affect_features: Path | None = None
     encoders: List[EncoderSettings] = pydantic.Field(min_items=1)
@@ -34,8 +36,6 @@ class TrainingSettings(Settings):
     views: pydantic.PositiveInt = 8
     no_speech: pydantic.PositiveInt = 210
     folds: int = pydantic.Field(5, ge=2)
-    cross_corpus: bool = False
-    second_hearing: SecondHearing | None = None
     target_accuracy: float = pydantic.Field(0.8, gt=0.0, lt=1.0)
     workers: pydantic.PositiveInt = 2
     head: HeadSettings = HeadSettings()

@@ -1,16 +1,15 @@
-"""What heads say of speakers, and of corpora, that they never heard."""
+"""What heads say of speakers, and of corpora, that they never heard, knowing nothing or something of the voice."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from functools import partial
-from typing import Callable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 from rich.progress import track
 
 from emotionlayer_rasa.emotion.onnx_recognizer import reading, softmax
-from emotionlayer_rasa.emotion.second_hearing import SecondHearing
 from emotionlayer_rasa.evaluation.voice import (
     DEGRADATIONS,
     Clip,
@@ -19,103 +18,160 @@ from emotionlayer_rasa.evaluation.voice import (
     measure,
     split_by_speaker,
 )
-from emotionlayer_rasa.training.activations import Activations, ActivationStore, degraded, read_samples
-from emotionlayer_rasa.training.head import NO_SPEECH, Head, apply_head
-from emotionlayer_rasa.training.material import Material, no_voice
-from emotionlayer_rasa.training.no_speech import KINDS
+from emotionlayer_rasa.taxonomy import EMOTIONS
+from emotionlayer_rasa.training.activations import Activations, ActivationStore, degraded
+from emotionlayer_rasa.training.head import CLASSES, OUTPUTS, SHARPNESS, Head, apply_head
+from emotionlayer_rasa.training.material import Material
+
+KNOWN = (0, 1, 4, 16)
+"""After how many other utterances of the speaker a clip is judged."""
+
+DEGRADED_EVERY = 3
+"""Of so many clips one is also heard over a telephone and in noise."""
+
+IN_A_ROW = 8
+"""Angry utterances, or neutral ones, before an angry one: a caller of one mood, and one whose mood turns."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What heads say of recordings that they did not learn from.
+
+    Attributes:
+        clips: n recordings.
+        logits: float64 (n, 8), log-probabilities.
+        vad: float64 (n, 3).
+    """
+
+    clips: Sequence[Clip]
+    logits: np.ndarray
+    vad: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Index of the right emotion, int (n,)."""
+        return np.array([EMOTIONS.index(clip.emotion) for clip in self.clips])
+
+    def figures(self, model: str, temperature: float, threshold: float, degradation: str | None) -> dict[str, Any]:
+        """What :func:`measure` says; labels that a corpus lacks are masked."""
+        readings = [
+            reading(row, values, threshold, model)
+            for row, values in zip(softmax(self.logits, temperature), self.vad, strict=True)
+        ]
+        outcomes = [Outcome(clip, answer) for clip, answer in zip(self.clips, readings, strict=True)]
+        return measure(outcomes, model, degradation)
 
 
 @dataclass(frozen=True)
 class Tested:
-    """Recordings that heads are tested on, as the recognizer will hear them.
+    """Recordings that heads are tested on: which of the clips, int (n,), and their activations."""
 
-    Attributes:
-        first: activations at the first hearing.
-        again: at each speed of the second one, if there is one.
-        second_hearing: which of them are heard again.
-    """
+    places: np.ndarray
+    recordings: Activations
 
-    first: Activations
-    again: Sequence[Activations]
-    second_hearing: SecondHearing | None
-
-    def answers(self, head: Head, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Logits (n, 8), VAD (n, 3), which were heard again (n,), of the recordings ``asked``, indices (n,)."""
-        logits, vad = apply_head(head, self.first[asked])
-        if self.second_hearing is None:
-            return logits, vad, np.zeros(len(logits), dtype=bool)
-        probabilities = softmax(logits, 1.0)
-        doubtful = self.second_hearing.is_doubtful(probabilities)
-        others = [softmax(apply_head(head, version[asked])[0], 1.0) for version in self.again]
-        probabilities[doubtful] = np.mean([probabilities, *others], axis=0)[doubtful]
-        return np.log(probabilities + 1e-9), vad, doubtful
+    def of(self, group: np.ndarray, name: str) -> Tested:
+        """Those whose clip is in this group; ``group`` is given for all clips."""
+        chosen = group[self.places] == name
+        return Tested(self.places[chosen], self.recordings[chosen])
 
 
 def tested_recordings(store: ActivationStore, material: Material) -> dict[str, Tested]:
-    """What heads are tested on, by condition.
-
-    Conditions are ``clean``, which is followed by the sounds without speech, ``telephone`` and ``snr10``.
-    """
-    clips, settings, hearing = material.clips, material.settings, material.settings.second_hearing
-    paths = [settings.root / clip.path for clip in clips]
-
-    def recorded(place: int) -> np.ndarray:
-        return read_samples(paths[place]) if place < len(clips) else no_voice(settings, 0, place - len(clips))
-
-    def again(load: Callable[[int], np.ndarray], count: int, name: str) -> list[Activations]:
-        if hearing is None:
-            return []
-        key = [*map(str, paths), str(settings.seed), str(count), str(hearing.max_seconds)]
-        return [
-            store.compute(load, count, f"{name}-speed{speed:g}", key, partial(hearing.version, speed=speed))
-            for speed in hearing.speeds
-        ]
-
-    first = material.views[0]
-    tested = {"clean": Tested(first, again(recorded, len(first.pooled), "clean"), hearing)}
+    """What heads are tested on, by condition: ``clean``, and some clips as ``telephone`` and ``snr10``."""
+    everything = np.arange(len(material.clips))
+    tested = {"clean": Tested(everything, material.views[0][everything])}
     for name in ("telephone", "snr10"):
-        load = degraded(paths, DEGRADATIONS[name])
-        first = store.compute(load, len(clips), name, [str(clip.path) for clip in clips])
-        tested[name] = Tested(first, again(load, len(clips), name), hearing)
+        places = everything[::DEGRADED_EVERY]
+        paths = [material.clips[place].path for place in places]
+        recordings = store.compute(degraded(paths, DEGRADATIONS[name]), len(paths), name, [*map(str, paths)])
+        tested[name] = Tested(places, recordings)
     return tested
 
 
-def cross_validate(
-    tested: Mapping[str, Tested], material: Material, fold: np.ndarray
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Logits (n, 8), VAD (n, 3), and which were heard again (n,), by condition.
+def judge_left_out(
+    tested: Mapping[str, Tested], material: Material, group: np.ndarray, what: str
+) -> dict[tuple[str, str | int], Judged]:
+    """Judge each recording by a head that never heard its group.
 
-    Every recording is judged by a head that never heard its speaker.
+    Args:
+        tested: recordings by condition.
+        material: of the training.
+        group: of each clip, (n,): its fold, or its corpus; clips of the group ``""`` are not judged.
+        what: for the progress bar.
+
+    Returns:
+        By condition and how many others of the speaker were heard before (:data:`KNOWN`); for ``clean`` also
+        ``angry`` and ``neutral``: clips of anger after :data:`IN_A_ROW` others of anger, or of no emotion.
     """
-    settings = material.settings
-    fold = np.concatenate([fold, np.arange(settings.no_speech) // len(KINDS) % settings.folds])
-    results = {}
-    for name, known in tested.items():
-        count = len(known.first.pooled)
-        results[name] = np.zeros((count, NO_SPEECH + 1)), np.zeros((count, 3)), np.zeros(count, dtype=bool)
-    for held in track(range(settings.folds), description="held-out speakers"):
-        head = material.head(fold != held)
-        for name, known in tested.items():
-            asked = np.flatnonzero(fold[: len(known.first.pooled)] == held)
-            for column, answers in zip(results[name], known.answers(head, asked), strict=True):
-                column[asked] = answers
-    return results
+    clips, settings = material.clips, material.settings
+    sounds = np.full(material.sounds, "", dtype=object)
+    of_material = np.concatenate([group.astype(object), sounds])
+    found: dict[tuple[str, str | int], list[tuple[np.ndarray, np.ndarray]]] = {}
+    for name in track(sorted(set(group.tolist()) - {""}), description=what):
+        head = material.head(of_material != name)
+        for condition, recordings in tested.items():
+            own = recordings.of(group, name)
+            asked = own.places
+            voices = _Voices(head, own.recordings, [clips[place] for place in asked], settings.head.prior)
+            moods: tuple[str | int, ...] = ("angry", "neutral") if condition == "clean" else ()
+            for known in (*KNOWN, *moods):
+                found.setdefault((condition, known), []).append((asked, voices.judge(known)))
+    judged = {}
+    for key, parts in found.items():
+        outputs = np.concatenate([values for _, values in parts])
+        places = np.concatenate([asked for asked, _ in parts])
+        wanted = places if not isinstance(key[1], str) else places[_angry(clips, places)]
+        rows = outputs[np.isin(places, wanted)]
+        judged[key] = Judged(
+            [clips[place] for place in wanted],
+            np.log(softmax(rows[:, :CLASSES], 1.0) + 1e-9),
+            1 / (1 + np.exp(-rows[:, CLASSES:])),
+        )
+    return judged
 
 
-def cross_corpus(tested: Tested, material: Material, model: str) -> dict[str, float]:
-    """UAR on each corpus of a head that heard the other corpora only; labels that the corpus lacks are masked."""
-    clips = material.clips
-    corpus = np.array([clip.corpus for clip in clips] + [""] * material.settings.no_speech)
-    figures = {}
-    for name in track(sorted({clip.corpus for clip in clips}), description="held-out corpora"):
-        asked = np.flatnonzero(corpus == name)
-        logits, vad, _ = tested.answers(material.head(corpus != name), asked)
-        readings = [
-            reading(row, values, 0.0, model) for row, values in zip(softmax(logits, 1.0), vad, strict=True)
-        ]
-        outcomes = [Outcome(clips[place], answer) for place, answer in zip(asked, readings, strict=True)]
-        figures[name] = round(measure(outcomes, model, None)["uar"], 4)
-    return figures
+def _angry(clips: Sequence[Clip], places: np.ndarray) -> np.ndarray:
+    return np.array([clips[place].emotion == "anger" for place in places], dtype=bool)
+
+
+class _Voices:
+    """Recordings of some speakers, as a head hears them in calls."""
+
+    def __init__(self, head: Head, recordings: Activations, clips: Sequence[Clip], prior: float) -> None:
+        self._outputs = raw_outputs(head, recordings)
+        self._bias = head.layer.bias.detach().numpy()
+        self._emotion_offsets = head.emotion_offsets.numpy()
+        self._clips, self._prior = clips, prior
+        speakers = [clip.speaker_key for clip in clips]
+        self._own = {name: [place for place, key in enumerate(speakers) if key == name] for name in set(speakers)}
+
+    def judge(self, known: str | int) -> np.ndarray:
+        """Outputs (n, 11) after some others of the speaker, each heard with what the former ones taught."""
+        histories = [self._history(place, known) for place in range(len(self._clips))]
+        shift = np.zeros((len(histories), OUTPUTS))
+        total = np.zeros_like(shift)
+        for step in range(max(map(len, histories), default=0)):
+            going = np.array([place for place, history in enumerate(histories) if len(history) > step])
+            heard = self._outputs[[histories[place][step] for place in going]]
+            felt = softmax(SHARPNESS * (heard - shift[going])[:, : len(EMOTIONS)], 1.0)
+            total[going] += heard - self._bias - felt @ self._emotion_offsets
+            shift[going] = total[going] / (step + 1 + self._prior)
+        return np.asarray(self._outputs - shift)
+
+    def _history(self, place: int, known: str | int) -> list[int]:
+        clip = self._clips[place]
+        others = [other for other in self._own[clip.speaker_key] if other != place]
+        count = IN_A_ROW if isinstance(known, str) else known
+        if isinstance(known, str):
+            mood = {"angry": "anger", "neutral": "neutral"}[known]
+            others = [other for other in others if self._clips[other].emotion == mood]
+        rng = np.random.default_rng(zlib.crc32(f"{clip.path.name} {known}".encode()))
+        return list(rng.permutation(others)[:count]) if others else []
+
+
+def raw_outputs(head: Head, recordings: Activations) -> np.ndarray:
+    """Outputs (n, 11) of the head's layer, nothing known of the speakers: float64."""
+    logits, vad, _ = apply_head(head, recordings)
+    return np.concatenate([logits, np.log(vad / (1 - vad))], axis=1).astype(np.float64)
 
 
 def speaker_folds(clips: Sequence[Clip], count: int, seed: int) -> np.ndarray:

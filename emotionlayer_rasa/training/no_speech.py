@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.signal import lfilter
 
 from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.training.augmentation import coloured_noise
 
-KINDS = ("noise", "hum", "tone", "melody", "chirp", "clicks", "rumble")
+KINDS = ("noise", "hum", "tone", "melody", "chirp", "clicks", "rumble", "knocks", "coughs", "laughter")
 """What :func:`no_speech_sound` makes, in equal shares."""
 
 
@@ -76,6 +77,53 @@ def _rumble(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return coloured_noise(len(times), rng.uniform(0.0, 2.0), rng) * swell
 
 
+def _knocks(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    sound = np.zeros(len(times))
+    pitches, decay = rng.uniform(60, 900, 3), rng.uniform(0.01, 0.12)
+    for start in np.cumsum(rng.uniform(0.1, 0.8, int(rng.integers(1, 8)))) - 0.1:
+        own = np.maximum(times - start, 0.0)
+        knock = np.sum([np.sin(2 * np.pi * pitch * own) for pitch in pitches], axis=0) * np.exp(-own / decay)
+        sound += rng.uniform(0.3, 1.0) * np.where(times >= start, knock, 0.0)
+    return sound
+
+
+def _coughs(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bursts through a throat: a sharp start, then noise that decays, sometimes with a voiced end."""
+    envelope, voiced = np.zeros(len(times)), np.zeros(len(times))
+    for start in np.cumsum(rng.uniform(0.25, 0.7, int(rng.integers(1, 5)))) - 0.2:
+        own = times - start
+        level = rng.uniform(0.4, 1.0)
+        envelope += (
+            level
+            * (own >= 0)
+            * (np.exp(-own.clip(0) / 0.02) + 0.5 * np.exp(-own.clip(0) / rng.uniform(0.06, 0.2)))
+        )
+        voiced += level * rng.uniform(0, 0.4) * np.exp(-np.square((own - 0.25) / 0.06))
+    noise = coloured_noise(len(times), rng.uniform(0.0, 1.0), rng)
+    return _throat(envelope * noise + voiced * _note(times, rng.uniform(90, 300), rng), rng)
+
+
+def _laughter(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Four to six breathy syllables a second, whose pitch and level fall (Bachorowski et al. 2001)."""
+    rate, length = rng.uniform(4.0, 6.5), rng.uniform(0.6, 2.5)
+    fall = np.clip(1 - times / length, 0.0, 1.0)
+    syllables = np.maximum(np.sin(2 * np.pi * rate * times), 0.0) ** 2 * fall ** rng.uniform(0.3, 1.5)
+    pitch = rng.uniform(150, 450) * (0.7 + 0.3 * fall) * (1 + 0.1 * np.sin(2 * np.pi * rate * times))
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    voice = np.sum([np.sin(k * phase) / k for k in range(1, 13)], axis=0)
+    breath = coloured_noise(len(times), 0.5, rng) * rng.uniform(0.2, 2.0)
+    return _throat(syllables * (voice + breath), rng)
+
+
+def _throat(source: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Two formants of an open mouth on a source (n,)."""
+    for centre, width in ((rng.uniform(500, 900), 130.0), (rng.uniform(1100, 2200), 200.0)):
+        radius = np.exp(-np.pi * width / SAMPLE_RATE)
+        poles = [1.0, -2 * radius * np.cos(2 * np.pi * centre / SAMPLE_RATE), radius**2]
+        source = 0.3 * source + lfilter([1 - radius], poles, source)
+    return source
+
+
 _MAKERS = {
     "noise": _noise,
     "hum": _hum,
@@ -84,4 +132,7 @@ _MAKERS = {
     "chirp": _chirp,
     "clicks": _clicks,
     "rumble": _rumble,
+    "knocks": _knocks,
+    "coughs": _coughs,
+    "laughter": _laughter,
 }

@@ -206,8 +206,8 @@ def teacher_opinion(folder: Path, clips: Sequence[Clip], features: np.ndarray) -
     return answers + (0.5 - answers[neutral].mean(axis=0)) if neutral.any() else answers
 
 
-def clip_features(clips: Sequence[Clip], root: Path, cache: Path) -> np.ndarray:
-    """The 47 features of each clip, float64 (n, 47), kept in the folder ``cache``; paths start at ``root``.
+def clip_features(clips: Sequence[Clip], cache: Path) -> np.ndarray:
+    """The 47 features of each clip, float64 (n, 47), kept in the folder ``cache``.
 
     Raises:
         MissingExtraError: openSMILE is not installed.
@@ -215,7 +215,7 @@ def clip_features(clips: Sequence[Clip], root: Path, cache: Path) -> np.ndarray:
     digest = hashlib.sha256("\n".join(str(clip.path) for clip in clips).encode()).hexdigest()
     path = cache / f"egemaps-{digest[:16]}.npy"
     if not path.exists():
-        rows = egemaps_features(read_samples(root / clip.path) for clip in track(clips, description="eGeMAPS"))
+        rows = egemaps_features(read_samples(clip.path) for clip in track(clips, description="eGeMAPS"))
         cache.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"partial-{path.name}")  # an interruption must not leave half a file
         np.save(partial, rows)

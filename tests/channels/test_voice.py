@@ -6,9 +6,12 @@ import json
 import logging
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
+from cachetools import TTLCache
+from counting_engines import SPEECH, CountingRecognizer, CountingTranscriber, with_engines
 from echo_agent import DOMAIN, EchoAgent, Serve
 from rasa.core.channels.channel import UserMessage
 from rasa.core.run import create_http_input_channels
@@ -19,6 +22,7 @@ from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import decode_raw
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.errors import BusyError, ModelUnavailableError
+from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, TextReading, Transcript, Utterance, Word
 
 pytestmark = pytest.mark.anyio
@@ -485,6 +489,106 @@ async def test_the_voice_is_analysed_only_with_consent_and_before_a_handoff(
     assert answer.json()["emotion"]["label"] == ("anger" if analysed else "unknown")
     record = agent.messages[0].metadata[METADATA_KEY]
     assert record["emotion"]["source"] == ("voice" if analysed else "none")
+
+
+def listening() -> Listener:
+    """A listener that hears anger in all speech, and says from how many utterances it knew the caller."""
+    return with_engines(CountingTranscriber("word", "en"), CountingRecognizer())
+
+
+async def heard(http: httpx.AsyncClient, sender: str) -> dict[str, Any]:
+    """The voice's reading of a spoken turn."""
+    answer = await http.post("/webhook", data={"sender": sender}, files={"audio": wav(SPEECH)})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["emotion"]
+
+
+async def test_a_sender_is_heard_with_what_the_former_turns_taught_and_others_are_not(serve: Serve) -> None:
+    async with serve(channel(listening()), EchoAgent()) as http:
+        turns = [(sender, (await heard(http, sender))["adapted_from"]) for sender in "aabaab"]
+    assert turns == [("a", 0), ("a", 1), ("b", 0), ("a", 2), ("a", 3), ("b", 1)]
+
+
+async def consent(agent: EchoAgent, sender: str, given: bool) -> None:
+    tracker = await agent.tracker_store.get_or_create_tracker(sender)
+    tracker.update(SlotSet("emotion_consent", given))
+    await agent.tracker_store.save(tracker)
+
+
+async def test_who_does_not_agree_any_more_is_forgotten(serve: Serve) -> None:
+    agent, voice = EchoAgent(), channel(listening())
+    async with serve(voice, agent) as http:
+        assert [(await heard(http, "a"))["adapted_from"] for _ in range(2)] == [0, 1]
+        assert (await heard(http, "b"))["adapted_from"] == 0
+        await consent(agent, "a", False)
+        refused = await heard(http, "a")
+        assert (refused["label"], refused["adapted_from"]) == ("unknown", 0)
+        assert list(voice._callers) == ["b"]
+        await consent(agent, "a", True)
+        assert (await heard(http, "a"))["adapted_from"] == 0
+        assert (await heard(http, "b"))["adapted_from"] == 1
+
+
+async def test_who_does_not_agree_any_more_is_forgotten_even_where_rasa_fails(serve: Serve) -> None:
+    agent, voice = EchoAgent(), channel(listening())
+    async with serve(voice, agent) as http:
+        await heard(http, "a")
+        await consent(agent, "a", False)
+        agent.failure = ValueError("out of order")
+        answer = await http.post("/webhook", data={"sender": "a"}, files={"audio": wav(SPEECH)})
+        assert answer.status_code == 500
+        assert list(voice._callers) == []
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+async def test_who_objects_in_a_turn_is_forgotten_with_it(serve: Serve, spoken: bool) -> None:
+    class Obeying(EchoAgent):
+        async def handle_message(self, message: UserMessage) -> None:
+            await super().handle_message(message)
+            if len(self.messages) == 2:
+                await consent(self, message.sender_id, False)
+
+    voice = channel(listening())
+    async with serve(voice, Obeying()) as http:
+        await heard(http, "a")
+        assert list(voice._callers) == ["a"]
+        if spoken:
+            await heard(http, "a")
+        else:
+            await http.post("/webhook", json={"sender": "a", "message": "do not analyse my voice"})
+        assert list(voice._callers) == []
+
+
+async def test_voices_are_remembered_for_half_an_hour_after_the_last_turn_and_not_without_end(
+    serve: Serve,
+) -> None:
+    now, voice = [0.0], channel(listening())
+    assert (voice._callers.maxsize, voice._callers.ttl) == (1000, 1800)
+    voice._callers = TTLCache(2, voice._callers.ttl, timer=lambda: now[0])
+    async with serve(voice, EchoAgent()) as http:
+        for at_s, known in ((0, 0), (1700, 1), (3400, 2), (5201, 0)):
+            now[0] = at_s
+            assert (await heard(http, "a"))["adapted_from"] == known
+        for sender in "bc":
+            await heard(http, sender)
+        assert list(voice._callers) == ["b", "c"]
+        assert (await heard(http, "a"))["adapted_from"] == 0
+
+
+async def test_of_what_was_learnt_rasa_and_the_log_get_the_count_alone(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = EchoAgent()
+    with caplog.at_level("DEBUG"):
+        async with serve(channel(listening()), agent) as http:
+            for _ in range(2):
+                await heard(http, "a")
+    first, second = (message.metadata[METADATA_KEY] for message in agent.messages)
+    assert (first["emotion"].pop("adapted_from"), second["emotion"].pop("adapted_from")) == (0, 1)
+    assert first["emotion"] == second["emotion"]
+    assert set(first) == set(Utterance(Transcript("")).to_metadata())
+    assert caplog.text
+    assert not [word for word in ("offset", "shift", "CallerVoice") if word in caplog.text]
 
 
 async def test_a_domain_can_ask_for_consent_first_and_need_not_know_the_slots(serve: Serve) -> None:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, UNKNOWN
 
-KEYS = ["path", "transcript", "emotion", "confidence", "scores", "valence", "arousal", "dominance"]
+KEYS = ["path", "transcript", "emotion", "confidence", "adapted_from", "scores", "valence", "arousal", "dominance"]
 KEYS += ["words", "affect", "prosody", "model", "timings_ms"]
 
 
@@ -50,6 +51,33 @@ def test_one_object_a_file_and_one_line_a_bad_file(folder: Path) -> None:
     assert len(errors) == 2
     assert "a_text.wav: audio.unsupported: " in errors[0]
     assert "c_silence.wav: audio.silent: " in errors[1]
+
+
+def test_utterances_of_a_caller_are_heard_with_what_the_former_ones_taught(data: Path, tmp_path: Path) -> None:
+    for name in ("anna", "bert"):
+        (tmp_path / name).mkdir()
+        for place, recording in ((1, "en_order"), (3, "en_person"), (4, "en_thanks")):
+            (tmp_path / name / f"{place}.flac").write_bytes((data / f"{recording}.flac").read_bytes())
+    (tmp_path / "anna" / "2.wav").write_bytes(b"not a recording")
+    folders = [str(tmp_path / name) for name in ("anna", "bert")]
+
+    def analyze(*options: str) -> list[dict[str, Any]]:
+        result = CliRunner(mix_stderr=False).invoke(
+            main, ["analyze", *folders, "--format", "jsonl", "--no-transcript", *options]
+        )
+        assert result.exit_code == 1
+        (error,) = result.stderr.splitlines()
+        assert "2.wav: audio.unsupported: " in error
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    alone, known = analyze(), analyze("--caller")
+    assert [row["adapted_from"] for row in alone] == [0] * 6
+    assert [row["adapted_from"] for row in known] == [0, 1, 2] * 2
+    assert [row["path"] for row in known] == [row["path"] for row in alone]
+    anna, bert = known[:3], known[3:]
+    assert [row["scores"] for row in anna] == [row["scores"] for row in bert]
+    assert anna[0]["scores"] == alone[0]["scores"]
+    assert anna[2]["scores"] != alone[2]["scores"]
 
 
 def test_recordings_of_phones_are_found_in_a_folder(data: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from emotionlayer_rasa.cli import main
+from emotionlayer_rasa.emotion.onnx_recognizer import NAMED_MODELS
 from emotionlayer_rasa.taxonomy import EMOTIONS
 
 ROWS = {"en_order": "neutral", "en_complaint": "anger", "en_thanks": "joy", "en_person": "neutral"}
@@ -67,9 +68,50 @@ def test_wrong_manifests_and_degradations_stop_it(manifest, tmp_path):
     assert run("evaluate", "--manifest", manifest, "--out", tmp_path, "--degrade", "rain").exit_code == 2
 
 
-def test_the_model_card_is_shown():
-    done = run("models", "show")
+def test_the_curve_over_what_is_known_of_the_speakers(manifest, data, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no sound")
+    manifest.write_text(manifest.read_text() + f"{bad},synthetic,en,espeak,male,anger\n")
+    done = run("evaluate", "--manifest", manifest, "--root", data, "--out", tmp_path / "out", "--adapt", "3")
+    assert done.exit_code == 1
+    assert len([line for line in done.stderr.splitlines() if "bad.wav" in line]) == 1
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert list(metrics["adapted"]) == ["1", "3"]
+    for row in metrics["adapted"].values():
+        assert set(row) == {"uar", "accuracy", "ece", "coverage", "by_corpus"}
+        assert row["by_corpus"] == {"synthetic": row["uar"]}
+        assert row["ece"] != metrics["ece"]
+    curve = done.stdout[done.stdout.index("UAR by other utterances of the speaker") :]
+    counts = [line.split("│")[1].strip() for line in curve.splitlines() if line.startswith("│")]
+    assert counts == ["0", "1", "3"]
+    assert f"{metrics['adapted']['3']['ece']:.3f}" in curve
+    plain = run("evaluate", "--manifest", manifest, "--root", data, "--out", tmp_path / "plain")
+    assert "other utterances" not in plain.stdout
+    assert "adapted" not in json.loads((tmp_path / "plain" / "metrics.json").read_text())
+
+
+def test_the_shipped_models_card_is_shown():
+    done = run("models", "show", "open")
     assert done.exit_code == 0, done.stderr
-    for word in ("licence", "intended", "prohibited", "ravdess"):
+    for word in ("licence", "intended", "prohibited", "crema-d"):
         assert word in done.stdout.lower()
     assert '"threshold"' in done.stdout
+
+
+def test_models_are_shown_by_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(NAMED_MODELS, "research", tmp_path / "emotionlayer-research.onnx")
+    absent = run("models", "show", "research")
+    assert absent.exit_code == 1
+    assert "emotionlayer train --config research" in absent.stderr
+    shipped = run("models", "show", "open").stdout
+    assert run("models", "show").stdout == shipped, "what is not there is left out"
+    (tmp_path / "emotionlayer-research.json").write_text('{"name": "of another kind"}')
+    (tmp_path / "emotionlayer-research.md").write_text("# A card of its own")
+    both = run("models", "show").stdout
+    assert both.startswith(shipped)
+    for told in ("research: emotionlayer-research.json", "of another kind", "A card of its own"):
+        assert told in both
+        assert told in run("models", "show", "research").stdout
+    unknown = run("models", "show", "open", "closed")
+    assert unknown.exit_code == 1
+    assert "No model is called closed. Known: open, research." in unknown.stderr

@@ -5,35 +5,35 @@ import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
-from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer, measure_prosody
-from emotionlayer_rasa.emotion.onnx_recognizer import SHIPPED_MODEL, OnnxRecognizer, read_description, reading
+from emotionlayer_rasa.emotion import CallerVoice, EmotionSettings, create_recognizer, measure_prosody
+from emotionlayer_rasa.emotion.adaptation import Site, write_site
+from emotionlayer_rasa.emotion.onnx_recognizer import (
+    NAMED_MODELS,
+    SHIPPED_MODEL,
+    OnnxRecognizer,
+    read_description,
+    reading,
+)
 from emotionlayer_rasa.errors import ConfigurationError, ModelError, ModelUnavailableError
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
-from emotionlayer_rasa.utterance import Prosody
+from emotionlayer_rasa.utterance import EmotionReading, Prosody
 
 DATA = Path(__file__).parents[1] / "data"
 SPEECH = Path(os.environ.get("EMOTIONLAYER_SHARED", Path(__file__).parents[3] / "shared")) / "speech"
 RECORDINGS = sorted(DATA.glob("*.flac"))
 
 
-@cache
-def shipped() -> OnnxRecognizer:
-    return OnnxRecognizer()
-
-
 @pytest.fixture(scope="module")
 def recognizer() -> OnnxRecognizer:
-    return shipped()
+    return OnnxRecognizer()
 
 
 def waveform(samples) -> Waveform:
@@ -169,42 +169,163 @@ def test_prosody_of_the_caller_is_used(recognizer):
     assert recognizer.recognize(sound, Prosody()).scores == {}  # nothing measured: nothing was heard
 
 
-def heard_again_below(value: float) -> OnnxRecognizer:
-    """The shipped recognizer, with this limit of the second hearing."""
-    changed = copy(shipped())
-    hearing = changed.description.second_hearing.copy(update={"below": value})
-    changed.description = changed.description.copy(update={"second_hearing": hearing})
-    return changed
-
-
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_a_doubtful_utterance_is_heard_again_and_a_clear_one_is_not(recognizer, path):
+def test_of_an_unheard_caller_no_more_is_known_than_of_nobody(recognizer, path):
     sound = load_audio(path)
-    once, always = heard_again_below(0.0).recognize(sound), heard_again_below(1.0).recognize(sound)
-    assert once.scores != always.scores
-    assert (once.valence, once.arousal, once.dominance) == (always.valence, always.arousal, always.dominance)
-    clear = once.confidence > recognizer.description.second_hearing.below + 0.1  # before the temperature, hence .1
-    doubtful = once.confidence < recognizer.description.second_hearing.below - 0.1
-    if clear or doubtful:
-        assert recognizer.recognize(sound) == (once if clear else always)
+    assert recognizer.hear(sound, caller=CallerVoice()).reading == recognizer.recognize(sound)
+    heard = recognizer.hear(sound)
+    assert heard.reading.adapted_from == 0
+    assert heard.offset.shape == (recognizer.description.adaptation.size,)
+    assert np.isfinite(heard.offset).all()
+    assert 0 <= heard.speech <= 1
 
 
-def test_an_interim_reading_hears_once():
+def test_a_caller_is_heard_with_what_the_former_utterances_taught(recognizer):
+    first, second, last = (load_audio(path) for path in RECORDINGS[:3])
+    caller = CallerVoice()
+    recognizer.hear(first, caller=caller).teach(caller)
+    recognizer.hear(second, caller=caller).teach(caller)
+    adapted, alone = recognizer.hear(last, caller=caller).reading, recognizer.recognize(last)
+    assert (adapted.adapted_from, alone.adapted_from) == (2, 0)
+    assert adapted.scores != alone.scores
+    assert sum(adapted.scores.values()) == pytest.approx(1)
+    caller.forget()
+    assert recognizer.hear(last, caller=caller).reading == alone
+
+
+def test_hearing_a_caller_does_not_change_what_is_known(recognizer):
+    first, second = (load_audio(path) for path in RECORDINGS[:2])
+    caller = CallerVoice()
+    recognizer.hear(first, caller=caller).teach(caller)
+    once, again = (recognizer.hear(second, caller=caller) for _ in range(2))
+    assert once.reading == again.reading
+    assert caller.heard == 1
+    again.teach(caller)
+    assert caller.heard == 2
+    assert recognizer.hear(second, caller=caller).reading != once.reading
+
+
+def test_the_same_voice_again_and_again_becomes_the_middle(recognizer):
+    """The more of a caller is known, the less each further utterance of the same kind lies off it."""
     sound = load_audio(RECORDINGS[0])
-    once, always = heard_again_below(0.0), heard_again_below(1.0)
-    assert always.recognize(sound, interim=True) == once.recognize(sound) != always.recognize(sound)
+    adaptation = recognizer.description.adaptation
+    caller, left = CallerVoice(), []
+    for _ in range(12):
+        heard = recognizer.hear(sound, caller=caller)
+        shift = caller.shift(np.zeros(adaptation.size, np.float32), adaptation.prior)
+        left.append(float(np.linalg.norm(heard.offset - shift)))
+        heard.teach(caller)
+    assert left[-1] < 0.5 * left[0]
 
 
-def test_the_answer_is_the_mean_of_all_hearings():
-    sound = load_audio(RECORDINGS[0])
-    once, always = heard_again_below(0.0), heard_again_below(1.0)
-    same_scale = {"temperature": 1.0, "without_silence": False}
-    for changed in (once, always):
-        changed.description = changed.description.copy(update=same_scale)
-    prosody, hearing = measure_prosody(sound), always.description.second_hearing
-    versions = [sound.samples, *(hearing.version(sound.samples, speed) for speed in hearing.speeds)]
-    joy = [heard.scores["joy"] for heard in (once.recognize(waveform(v), prosody) for v in versions)]
-    assert always.recognize(sound, prosody).scores["joy"] == pytest.approx(np.mean(joy), abs=0.01)
+def test_many_callers_at_once_are_kept_apart(recognizer):
+    sounds = [load_audio(path) for path in RECORDINGS]
+    prosody = [measure_prosody(sound) for sound in sounds]
+
+    def call(start: int) -> list[EmotionReading]:
+        caller, readings = CallerVoice(), []
+        for place in range(3):
+            heard = recognizer.hear(sounds[(start + place) % 4], prosody[(start + place) % 4], caller)
+            heard.teach(caller)
+            readings.append(heard.reading)
+        return readings
+
+    alone = [call(start) for start in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(call, [0, 1, 2, 3] * 2)) == alone * 2
+    assert len({reading.scores["neutral"] for readings in alone for reading in readings}) == 12
+
+
+def test_long_speech_teaches_the_mean_of_its_pieces():
+    recognizer = OnnxRecognizer()
+    recognizer.description = recognizer.description.copy(update={"without_silence": False, "window_s": 5.0})
+    samples = np.concatenate([load_audio(path).samples for path in RECORDINGS * 3])[: 15 * SAMPLE_RATE]
+    prosody = measure_prosody(waveform(samples))
+    pieces = [waveform(piece) for piece in np.array_split(samples, 3)]
+    weights = [float(np.std(piece.samples)) for piece in pieces]
+    offsets = [recognizer.hear(piece, prosody).offset for piece in pieces]
+    whole = recognizer.hear(waveform(samples), prosody)
+    assert whole.offset == pytest.approx(np.average(offsets, axis=0, weights=weights), abs=1e-3)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(48000), np.sin(0.1 * np.arange(4000))], ids=["silence", "too short"])
+def test_where_nothing_is_heard_nothing_is_taught(recognizer, samples):
+    caller = CallerVoice()
+    heard = recognizer.hear(waveform(samples), caller=caller)
+    assert (heard.offset, heard.speech) == (None, 0.0)
+    heard.teach(caller)
+    assert caller.heard == 0
+
+
+def test_noise_teaches_little(recognizer):
+    for samples in no_voice()["white noise"]:
+        heard = recognizer.hear(waveform(samples))
+        assert heard.offset is None or heard.speech < 0.5
+
+
+def test_a_site_is_what_is_known_before_the_first_utterance(recognizer, tmp_path):
+    sound, adaptation = load_audio(RECORDINGS[0]), recognizer.description.adaptation
+    caller = CallerVoice()
+    for path in RECORDINGS[1:]:
+        recognizer.hear(load_audio(path), caller=caller).teach(caller)
+    shift = caller.shift(np.zeros(adaptation.size, np.float32), adaptation.prior)
+    write_site(Site(model=recognizer.model, callers=50, shift=shift.tolist()), tmp_path / "site.json")
+    there = create_recognizer(EmotionSettings(site=str(tmp_path / "site.json")))
+    at_site, known = there.recognize(sound), recognizer.hear(sound, caller=caller).reading
+    assert at_site.adapted_from == 0
+    assert at_site.scores == pytest.approx(dict(known.scores), abs=1e-4)
+    assert at_site.scores != recognizer.recognize(sound).scores
+    of_caller = CallerVoice()
+    there.hear(sound, caller=of_caller).teach(of_caller)
+    of_both = there.hear(sound, caller=of_caller).reading.scores
+    assert of_both != at_site.scores
+    assert of_both != recognizer.hear(sound, caller=of_caller).reading.scores
+
+
+def test_a_site_of_another_model_stops_the_start(recognizer, tmp_path):
+    site = Site(model="onnx/another-1", callers=50, shift=[0.0] * recognizer.description.adaptation.size)
+    write_site(site, tmp_path / "site.json")
+    with pytest.raises(ConfigurationError, match="onnx/another-1, and onnx/emotionlayer-open-"):
+        create_recognizer(EmotionSettings(site=str(tmp_path / "site.json")))
+    with pytest.raises(ConfigurationError, match=r"gone\.json: the site cannot be read"):
+        create_recognizer(EmotionSettings(site=str(tmp_path / "gone.json")))
+    with pytest.raises(ConfigurationError, match="'site' goes with the emotion engine 'onnx'"):
+        create_recognizer(EmotionSettings(engine="transformers", model="any", site=str(tmp_path / "site.json")))
+
+
+def test_a_model_that_does_not_adapt_is_heard_as_ever(tmp_path):
+    path = tmp_path / "plain.onnx"
+    values = {"name": "plain", "version": "1", "prosody": [], "window_s": 10, "temperature": 1, "threshold": 0}
+    path.with_suffix(".json").write_text(json.dumps(values))
+    write_constant_model(path)
+    sound, caller = load_audio(RECORDINGS[0]), CallerVoice()
+    heard = OnnxRecognizer(path).hear(sound, caller=caller)
+    heard.teach(caller)
+    assert (heard.reading.label, heard.offset, caller.heard) == ("fear", None, 0)
+    assert heard.reading == OnnxRecognizer(path).recognize(sound)
+    write_site(Site(model="onnx/plain-1", callers=50, shift=[0.0]), tmp_path / "site.json")
+    with pytest.raises(ConfigurationError, match="was learnt by"):
+        OnnxRecognizer(path, site=tmp_path / "site.json")
+
+
+def write_constant_model(path: Path) -> None:
+    """A model without shift and offset, which hears fear in everything."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    outputs = {"logits": [[0, 0, 3, 0, 0, 0, 0, 0]], "vad": [[0.2, 0.8, 0.3]]}
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.array(values, np.float32)))
+        for name, values in outputs.items()
+    ]
+    sizes = {"waveform": [1, "n"], "prosody": [1, 0]}
+    graph = helper.make_graph(
+        nodes,
+        "constant",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, size) for name, size in sizes.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, np.shape(v)) for name, v in outputs.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 def test_threshold_decides_between_label_and_unknown():
@@ -229,14 +350,33 @@ def test_the_same_settings_give_the_same_loaded_model():
     assert create_recognizer(EmotionSettings(threads=2)) is not create_recognizer(EmotionSettings())
 
 
+def test_models_of_this_project_have_names(tmp_path, monkeypatch):
+    shipped = create_recognizer(EmotionSettings())
+    assert create_recognizer(EmotionSettings(model="open")).model == shipped.model
+    assert shipped.model.startswith("onnx/emotionlayer-open-")
+    named = tmp_path / "emotionlayer-research.onnx"
+    monkeypatch.setitem(NAMED_MODELS, "research", named)
+    research = EmotionSettings(model="research", threads=3)
+    with pytest.raises(ModelUnavailableError, match=r"emotionlayer-research\.onnx"):
+        create_recognizer(research)
+    shutil.copy(SHIPPED_MODEL, named)
+    description = json.loads(SHIPPED_MODEL.with_suffix(".json").read_text())
+    named.with_suffix(".json").write_text(json.dumps(description | {"name": "emotionlayer-research"}))
+    assert create_recognizer(research).model.startswith("onnx/emotionlayer-research-")
+
+
 def test_shipped_files():
     description = read_description(SHIPPED_MODEL)
+    assert SHIPPED_MODEL.name == "emotionlayer-open.onnx"
     assert SHIPPED_MODEL.stat().st_size < 30e6
-    assert set(description.training["corpora"]) == {"ravdess", "emovo", "emodb", "urdu"}
+    assert description.name == "emotionlayer-open"
+    assert set(description.training["corpora"]) == {"crema-d", "emodb-full", "emogator"}
+    assert description.adaptation
     assert description.figures["largest_probability_difference_to_torch"] < 0.15
-    card = SHIPPED_MODEL.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "CC BY-NC-SA 4.0" in card
-    assert "5(1)(f)" in card
+    assert {"strangers", "speakers"} <= set(description.figures)
+    card = SHIPPED_MODEL.with_suffix(".md").read_text(encoding="utf-8")
+    for licence in ("CC BY 4.0", "ODbL", "CC0", "Apache-2.0"):
+        assert licence in card
 
 
 def test_missing_and_broken_models_are_explained(tmp_path):

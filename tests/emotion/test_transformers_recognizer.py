@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from emotionlayer_rasa.audio import Waveform
-from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
+from emotionlayer_rasa.emotion import CallerVoice, EmotionSettings, create_recognizer
 from emotionlayer_rasa.errors import ConfigurationError, ModelError
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 
@@ -133,6 +133,12 @@ def test_aliases_are_mapped_and_scores_sum_to_one(tmp_path):
     assert all(0 <= value <= 1 for value in (reading.valence, reading.arousal, reading.dominance))
     assert reading.model == f"transformers/{checkpoint}"
     assert recognizer.recognize(VOICE) == reading
+    caller = CallerVoice()
+    for _ in range(2):
+        heard = recognizer.hear(VOICE, caller=caller)
+        heard.teach(caller)
+        assert heard.reading == reading, "it does not adapt"
+    assert caller.heard == 0
 
 
 def test_a_whisper_checkpoint(tmp_path):

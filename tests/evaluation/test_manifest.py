@@ -66,6 +66,12 @@ def test_a_byte_order_mark_and_other_columns_do_no_harm(tmp_path):
         ([HEAD + ",arousal", GOOD + ",nan"], r"column 'arousal': 'nan' is no number"),
         ([HEAD + ",duration_s", GOOD + ",inf"], r"column 'duration_s': 'inf' is no number within 0 or more"),
         ([HEAD + ",votes_joy", GOOD + ",0.5"], r"line 2: .* sum to 0.500"),
+        (
+            [HEAD + ",votes", GOOD + ",6/2/0"],
+            r"line 2: column 'votes': '6/2/0' does not count anger/disgust/fear/",
+        ),
+        ([HEAD + ",votes", GOOD + ",1/0/0/-1/0/0"], r"line 2: column 'votes'"),
+        ([HEAD + ",votes", GOOD + ",a/0/0/0/0/0"], r"line 2: column 'votes'"),
         ([HEAD + ",votes_grumpy", GOOD + ",1"], r"column 'votes_grumpy': 'grumpy' is no known emotion"),
         ([HEAD], r"lists no clip"),
     ],
@@ -73,6 +79,18 @@ def test_a_byte_order_mark_and_other_columns_do_no_harm(tmp_path):
 def test_errors_name_line_and_column(tmp_path, lines, message):
     with pytest.raises(ConfigurationError, match=message):
         read_manifest(write(tmp_path, *lines))
+
+
+def test_votes_may_be_counted_in_one_column(tmp_path):
+    rows = [f"{GOOD},{votes}" for votes in ("6/2/0/0/1/1", " 0 / 0/0/3/0/0 ", "", "0/0/0/0/0/0")]
+    some, one, nobody, none = read_manifest(write(tmp_path, HEAD + ",votes", *rows))
+    assert {name: share for name, share in some.votes.items() if share} == pytest.approx(
+        {"anger": 0.6, "disgust": 0.2, "neutral": 0.1, "sadness": 0.1}
+    )
+    np.testing.assert_allclose(some.target(), [0.6, 0.2, 0, 0, 0.1, 0.1, 0], rtol=1e-6)
+    assert one.target().tolist() == [0, 0, 0, 1, 0, 0, 0]
+    assert (nobody.votes, none.votes) == ({}, {})
+    assert nobody.target().tolist() == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_no_file_and_no_text(tmp_path):

@@ -1,12 +1,20 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from emotionlayer_rasa.audio import Waveform
-from emotionlayer_rasa.emotion.base import EmotionRecognizer
-from emotionlayer_rasa.evaluation.voice import Clip, Outcome, measure, recognize_clips, write_report
+from emotionlayer_rasa.emotion import EmotionRecognizer, Heard
+from emotionlayer_rasa.evaluation.voice import (
+    Clip,
+    Outcome,
+    measure,
+    recognize_adapted,
+    recognize_clips,
+    write_report,
+)
 from emotionlayer_rasa.utterance import EmotionReading
 
 
@@ -122,9 +130,12 @@ class LevelRecognizer(EmotionRecognizer):
 
     model = "test/level"
 
-    def recognize(self, waveform, prosody=None, *, interim=False):
+    def hear(self, waveform, prosody=None, caller=None):
         loud = float(np.clip(np.abs(waveform.samples).max(), 0, 1))
-        return EmotionReading("anger" if loud > 0.5 else "sadness", 0.5, {"anger": loud, "sadness": 1 - loud})
+        scores = {"anger": loud, "sadness": 1 - loud}
+        heard = caller.heard if caller else 0
+        reading = EmotionReading("anger" if loud > 0.5 else "sadness", 0.5, scores, adapted_from=heard)
+        return Heard(reading, np.array([loud]), 1.0)
 
 
 def test_a_bad_clip_is_an_outcome_and_the_rest_go_on(data, tmp_path):
@@ -142,6 +153,43 @@ def test_a_bad_clip_is_an_outcome_and_the_rest_go_on(data, tmp_path):
         "audio.unsupported",
     ]
     assert outcomes[0].reading is not None
+
+
+def test_clips_are_heard_after_others_of_their_speaker(data, tmp_path):
+    (tmp_path / "empty.wav").write_bytes(b"")
+    names = ("en_order", "en_thanks", "en_person", "en_complaint")
+    clips = [Clip(data / f"{name}.flac", "c", "en", "talks", "", "anger") for name in names]
+    clips += [
+        replace(clips[0], corpus="d"),
+        replace(clips[0], path=tmp_path / "empty.wav"),
+        replace(clips[1], speaker="quiet"),
+    ]
+    heard = dict(recognize_adapted(LevelRecognizer(), clips, tmp_path, [0, 2, 16]))
+    assert list(heard) == [0, 2, 16]
+    for count, outcomes in heard.items():
+        assert [outcome.clip for outcome in outcomes] == clips
+        assert [outcome.error.split(":")[0] for outcome in outcomes] == [""] * 5 + ["audio.empty", ""]
+        known = [outcome.reading.adapted_from for outcome in outcomes if outcome.reading]
+        assert known == [min(count, 3)] * 4 + [0, 0]  # never from itself, nor from the same name in another corpus
+
+
+def test_a_clip_is_taught_by_the_same_others_in_every_run(data, tmp_path):
+    taught = []
+
+    class Listening(LevelRecognizer):
+        def hear(self, waveform, prosody=None, caller=None):
+            if caller is not None:
+                taught.append(caller.shift(np.zeros(1), 1.0).tolist())
+            return super().hear(waveform, prosody, caller)
+
+    clips = [
+        Clip(data / f"en_{name}.flac", "c", "en", "s", "", "anger")
+        for name in ("order", "thanks", "person", "complaint")
+    ]
+    for listed in (clips, clips):
+        list(recognize_adapted(Listening(), listed, tmp_path, [1], workers=1))
+    assert taught[:4] == taught[4:]
+    assert len({tuple(shift) for shift in taught}) > 1
 
 
 def test_degradation_depends_on_the_path_alone(data, tmp_path):

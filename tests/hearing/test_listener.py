@@ -5,14 +5,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from counting_engines import with_engines
+from counting_engines import CountingRecognizer, with_engines
 from test_model_store import Server, leftovers
 
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import Waveform, decode_audio
-from emotionlayer_rasa.emotion import EmotionRecognizer
+from emotionlayer_rasa.emotion import CallerVoice, EmotionRecognizer, Heard
 from emotionlayer_rasa.errors import AudioError, BusyError, ModelUnavailableError
 from emotionlayer_rasa.hearing import Listener, ListenerSettings, LiveSettings, engines
 from emotionlayer_rasa.model_store import ModelStore
@@ -95,9 +96,7 @@ class BrokenRecognizer(EmotionRecognizer):
 
     model = "test/broken"
 
-    def recognize(
-        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-    ) -> EmotionReading:
+    def hear(self, waveform: Waveform, prosody: Prosody | None = None, caller: CallerVoice | None = None) -> Heard:
         raise RuntimeError("out of order")
 
 
@@ -290,19 +289,34 @@ class AngryRecognizer(EmotionRecognizer):
 
     model = "test/angry"
 
-    def recognize(
-        self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-    ) -> EmotionReading:
-        return EmotionReading("anger", 0.9, {"anger": 0.9, "neutral": 0.1}, 0.2, 0.9, 0.8, "voice", self.model)
+    def hear(self, waveform: Waveform, prosody: Prosody | None = None, caller: CallerVoice | None = None) -> Heard:
+        scores = {"anger": 0.9, "neutral": 0.1}
+        return Heard(EmotionReading("anger", 0.9, scores, 0.2, 0.9, 0.8, "voice", self.model))
 
 
-def hear(text: str, recognizer: EmotionRecognizer, language: str = "en", **options: bool):
+def hear(text: str, recognizer: EmotionRecognizer, language: str = "en", **options: Any):
     transcriber = SlowTranscriber(text, language)
     transcriber.release.set()
     listener = with_engines(transcriber, recognizer)
     heard = asyncio.run(listener.hear(KOREAN.read_bytes(), **options))
     listener.close()
     return heard
+
+
+def test_a_caller_is_known_from_utterance_to_utterance():
+    recognizer, caller = CountingRecognizer(), CallerVoice()
+    for known in range(3):
+        assert hear("words", recognizer, caller=caller).emotion.adapted_from == known
+    assert caller.heard == 3
+    assert hear("words", recognizer).emotion.adapted_from == 0
+    assert recognizer.known == [0, 1, 2, 0]
+
+
+def test_without_leave_and_where_the_recognizer_fails_a_caller_is_taught_nothing():
+    caller = CallerVoice()
+    hear("words", CountingRecognizer(), caller=caller, emotion=False)
+    hear("words", BrokenRecognizer(), caller=caller)
+    assert caller.heard == 0
 
 
 def test_words_and_voice_are_read_and_joined():

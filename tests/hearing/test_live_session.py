@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -20,7 +21,7 @@ from counting_engines import (
 )
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform, load_audio
-from emotionlayer_rasa.emotion import create_recognizer, measure_prosody
+from emotionlayer_rasa.emotion import CallerVoice, Heard, create_recognizer, measure_prosody
 from emotionlayer_rasa.emotion.onnx_recognizer import OnnxRecognizer
 from emotionlayer_rasa.errors import BusyError, ConfigurationError, ModelUnavailableError, UnsupportedAudioError
 from emotionlayer_rasa.hearing import (
@@ -160,9 +161,9 @@ def test_the_emotion_is_read_before_the_end_is_known(
     beginnings: list[float] = []
     read = listener.engines.read_voice
 
-    def watched(waveform: Waveform, wanted: bool, interim: bool = False) -> Any:
+    def watched(waveform: Waveform, wanted: bool, caller: CallerVoice) -> Any:
         beginnings.append(waveform.duration_s)
-        return read(waveform, wanted, interim)
+        return read(waveform, wanted, caller)
 
     monkeypatch.setattr(listener.engines, "read_voice", watched)
 
@@ -224,9 +225,6 @@ def test_interim_readings_while_the_caller_speaks(recognizer: CountingRecognizer
     assert interim
     assert interim[0].at_s < 3.0
     assert all(event.emotion.label == "anger" and event.prosody for event in interim)
-    # The recognizer knows which readings are interim ones, and which is not.
-    assert recognizer.interim.count(True) >= len(interim)
-    assert not all(recognizer.interim)
     assert max(length for length in recognizer.heard if length <= 2.01) == pytest.approx(2.0, abs=0.01)
     assert isinstance(events[-1], Final)
     quiet = with_engines(CountingTranscriber(), recognizer, live={"interim_every_s": 0})
@@ -292,6 +290,89 @@ def test_consent_is_asked_for_each_utterance_and_may_be_taken_back(listener: Lis
     assert taken_back.utterance.emotion == EmotionReading()
 
 
+def adapted_from(events: list[LiveEvent]) -> list[int]:
+    """From how many utterances the caller was known, at each that was told."""
+    return [final.utterance.emotion.adapted_from for final in finals(events)]
+
+
+THREE_UTTERANCES = pcm(*[SPEECH, silence(1)] * 3)
+
+
+def test_a_session_hears_its_caller_with_what_the_former_utterances_taught(
+    listener: Listener, recognizer: CountingRecognizer
+) -> None:
+    assert adapted_from(hear(listener, THREE_UTTERANCES)) == [0, 1, 2]
+    assert adapted_from(hear(listener, THREE_UTTERANCES)) == [0, 1, 2], "another session, another caller"
+
+
+def test_interim_and_early_readings_know_the_caller_and_teach_nothing(recognizer: CountingRecognizer) -> None:
+    listener = with_engines(CountingTranscriber(), recognizer, live={"interim_window_s": 2})
+    goes_on = pcm(SPEECH[: int(3.3 * SAMPLE_RATE)], silence(0.25), SPEECH, silence(1))
+    events = hear(listener, goes_on + goes_on)
+    listener.close()
+    assert adapted_from(events) == [0, 1]
+    assert len(recognizer.heard) > len(finals(events)), "pauses and the time between were heard too"
+    interim = [event.emotion.adapted_from for event in events if isinstance(event, Interim)]
+    assert set(interim) == {0, 1}
+    assert interim == sorted(interim)
+
+
+def test_sessions_at_the_same_time_share_nothing(listener: Listener) -> None:
+    async def call() -> list[list[LiveEvent]]:
+        two = pcm(*[SPEECH, silence(1)] * 2)
+        return await asyncio.gather(
+            events_of(listener.open_session(), THREE_UTTERANCES), events_of(listener.open_session(), two)
+        )
+
+    first, second = asyncio.run(call())
+    assert (adapted_from(first), adapted_from(second)) == ([0, 1, 2], [0, 1])
+
+
+def test_what_was_learnt_of_a_voice_is_forgotten_when_the_caller_objects(
+    listener: Listener, recognizer: CountingRecognizer
+) -> None:
+    answers = iter([True, True, False, True, True, True, True])  # twice an utterance, once where it is no
+    events = hear(listener, pcm(*[SPEECH, silence(1)] * 4), emotion=lambda: next(answers))
+    labels = [final.utterance.emotion.label for final in finals(events)]
+    assert labels == ["anger", UNKNOWN, "anger", "anger"]
+    assert adapted_from(events) == [0, 0, 0, 1]
+
+
+def test_who_objects_and_then_only_coughs_is_forgotten_all_the_same() -> None:
+    recognizer = CountingRecognizer()
+    listener = with_engines(WordlessTranscriber(), recognizer, live={"interim_every_s": 0})
+    answers = iter([True, True, False, True, True])
+    events = hear(listener, THREE_UTTERANCES, emotion=lambda: next(answers))
+    listener.close()
+    assert [type(event) for event in events if not isinstance(event, SpeechStarted)] == [Final, Discarded, Final]
+    assert adapted_from(events) == [0, 0]
+
+
+def test_where_nothing_was_heard_nothing_is_learnt(transcriber: CountingTranscriber) -> None:
+    deaf = CountingRecognizer(EmotionReading(source="voice"))
+    listener = with_engines(transcriber, deaf, live={"interim_every_s": 0})
+    assert adapted_from(hear(listener, THREE_UTTERANCES)) == [0, 0, 0]
+    listener.close()
+
+
+def test_a_real_voice_is_heard_differently_once_it_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    listener = with_engines(CountingTranscriber(), create_recognizer(), live={"interim_every_s": 0})
+    with caplog.at_level("DEBUG"):
+        first, second, third = finals(hear(listener, THREE_UTTERANCES))
+        (alone,) = finals(hear(listener, pcm(SPEECH, silence(1))))
+    listener.close()
+    readings = [final.utterance.emotion for final in (first, second, third)]
+    assert [reading.adapted_from for reading in readings] == [0, 1, 2]
+    assert len({tuple(reading.scores.values()) for reading in readings}) == 3
+    assert alone.utterance.emotion.scores == pytest.approx(dict(readings[0].scores), abs=1e-4)
+    # Of the voice that was learnt nothing gets into the record or the log: only the count.
+    records = [final.utterance.to_metadata() for final in (first, second, third)]
+    assert {frozenset(record["emotion"]) for record in records} == {frozenset(asdict(EmotionReading()))}
+    assert not any(isinstance(value, list) for record in records for value in record["emotion"].values())
+    assert "offset" not in caplog.text
+    assert "shift" not in caplog.text
+
+
 def test_silence_and_noise_give_no_utterance(listener: Listener, transcriber: CountingTranscriber) -> None:
     noise = np.random.default_rng(0).normal(0, 0.02, 30 * SAMPLE_RATE)
     assert hear(listener, pcm(silence(60), noise, silence(20)), 32_000) == []
@@ -346,10 +427,10 @@ def test_a_monologue_has_one_emotion(recognizer: CountingRecognizer) -> None:
     )
 
     class OneAfterTheOther(CountingRecognizer):
-        def recognize(
-            self, waveform: Waveform, prosody: Prosody | None = None, *, interim: bool = False
-        ) -> EmotionReading:
-            return next(readings)
+        def hear(
+            self, waveform: Waveform, prosody: Prosody | None = None, caller: CallerVoice | None = None
+        ) -> Heard:
+            return Heard(next(readings))
 
     settings = {
         "interim_every_s": 0,
@@ -372,7 +453,7 @@ def test_a_monologue_has_one_emotion(recognizer: CountingRecognizer) -> None:
 def test_pooling_pieces_is_what_the_recogniser_does_with_its_windows() -> None:
     recognizer = OnnxRecognizer()
     # What the recogniser does to the whole, and not to its windows, would take its meaning from the comparison.
-    plain = {"without_silence": False, "second_hearing": None, "temperature": 1.0}
+    plain = {"without_silence": False, "temperature": 1.0}
     recognizer.description = recognizer.description.copy(update=plain)
     waveform = Waveform(np.concatenate([load_audio(path).samples for path in RAVDESS[:5]])[: 18 * SAMPLE_RATE])
     prosody = measure_prosody(waveform)
@@ -386,6 +467,8 @@ def test_pooling_pieces_is_what_the_recogniser_does_with_its_windows() -> None:
     assert pooled.confidence == pytest.approx(whole.confidence, abs=1e-4)
     assert pooled.scores == pytest.approx(dict(whole.scores), abs=1e-4)
     assert pooled.arousal == pytest.approx(whole.arousal, abs=1e-4)
+    known = [(1.0, replace(whole, adapted_from=count)) for count in (1, 2)]
+    assert pool(known, 0.52).adapted_from == 2
     unsure = pool([*pieces, (10 * sum(weight for weight, _ in pieces), EmotionReading(source="voice"))], 0.52)
     assert unsure.label == UNKNOWN
     assert unsure.scores == pytest.approx(dict(pooled.scores))

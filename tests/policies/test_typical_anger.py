@@ -14,6 +14,7 @@ from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.affect.escalation_rules import Rule, decide
 from emotionlayer_rasa.audio.decoding import load_audio
 from emotionlayer_rasa.conversation import Conversation
+from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.emotion.prosody import measure_prosody
 from emotionlayer_rasa.emotion.recognizers import create_recognizer
 from emotionlayer_rasa.policies.escalation import RuleSettings
@@ -73,11 +74,14 @@ def typed(text: str) -> dict[str, Any]:
     }
 
 
-def spoken(path: Path) -> dict[str, Any]:
-    """A RAVDESS clip as the voice channel records it."""
+def spoken(path: Path, caller: CallerVoice | None = None) -> dict[str, Any]:
+    """A RAVDESS clip as the voice channel records it; the caller's voice is learnt from it."""
     waveform = load_audio(path)
     prosody = measure_prosody(waveform)
-    voice = create_recognizer().recognize(waveform, prosody)
+    heard = create_recognizer().hear(waveform, prosody, caller)
+    voice = heard.reading
+    if caller is not None:
+        heard.teach(caller)
     words = create_text_reader("en").read(SENTENCES[path.stem.split("-")[4]])
     utterance = Utterance(Transcript(""), voice, words, prosody, fuse(voice, words, prosody))
     return {"event": "user", "text": "words", "metadata": {METADATA_KEY: utterance.to_metadata()}}
@@ -122,11 +126,9 @@ def test_two_angry_recordings_fire_the_examples_rule(root: Path, file: str) -> N
 @pytest.mark.parametrize("actor", ["01", "03"])
 def test_a_caller_who_stays_angry_stays_angry(actor: str) -> None:
     """Two neutral recordings and three angry ones of one speaker, or three shipped ones of three."""
-    neutral, angry = (
-        clips("01-01", actor)[:2],
-        clips("05-02", actor)[:3] or sorted(SHIPPED.glob("03-01-05-*.flac")),
-    )
-    events = [spoken(path) for path in (*neutral, *angry)]
+    neutral, angry = clips("01-01", actor)[:2], clips("05-02", actor)[:3]
+    caller = CallerVoice() if angry else None
+    events = [spoken(path, caller) for path in (*neutral, *(angry or sorted(SHIPPED.glob("03-01-05-*.flac"))))]
     memory = Conversation(events, {}).memory
     assert (memory.negative_streak, memory.emotion) == (3, "anger")
     assert memory.current.state in ("anger", "frustration")

@@ -4,6 +4,7 @@ import pytest
 from emotionlayer_rasa.training.augmentation import (
     CODECS,
     babble,
+    band_limit,
     codec,
     coloured_noise,
     gain,
@@ -31,6 +32,17 @@ def test_speed_changes_length_and_pitch():
     fast = speed(TONE, 1.1)
     assert len(fast) == pytest.approx(16000 / 1.1, abs=2)
     assert loudest_hz(fast) == pytest.approx(484, abs=2)
+
+
+@pytest.mark.parametrize("length", [16000, 15999, 8001])
+def test_a_band_limit_takes_what_lies_above_and_nothing_else(length):
+    hiss = np.random.default_rng(0).standard_normal(length).astype(np.float32)
+    narrow = band_limit(hiss, 4000.0)
+    assert (len(narrow), narrow.dtype) == (length, np.float32)
+    before, after = (np.abs(np.fft.rfft(samples)) for samples in (hiss, narrow))
+    hz = np.fft.rfftfreq(length, 1 / 16000)
+    assert power(after[hz > 4300]) < 1e-3 * power(before[hz > 4300])
+    assert power(after[hz < 3400]) == pytest.approx(power(before[hz < 3400]), rel=0.02)
 
 
 def test_gain_is_in_decibels_and_clips():

@@ -35,3 +35,17 @@ def test_threshold_reaches_the_wanted_accuracy():
     assert (scores.argmax(axis=1) == truth)[kept].mean() >= 0.7
     assert fit_threshold(scores, truth, 0.999999) >= threshold
     assert fit_threshold(scores, truth, 0.01) == 0.0
+
+
+def test_clips_that_weigh_nothing_decide_nothing():
+    logits, truth = overconfident()
+    garbage = np.random.default_rng(1).standard_normal((8000, 5)) * 9
+    both, labels = np.concatenate([logits, garbage]), np.concatenate([truth, np.zeros(8000, dtype=int)])
+    weight = np.concatenate([np.ones(len(truth)), np.zeros(8000)])
+    temperature = fit_temperature(logits, truth)
+    assert fit_temperature(both, labels, weight) == pytest.approx(temperature, rel=1e-3)
+    assert fit_temperature(both, labels) > 1.3 * temperature
+    scores, all_scores = softmax(logits, temperature), softmax(both, temperature)
+    threshold = fit_threshold(scores, truth, 0.7)
+    assert fit_threshold(all_scores, labels, 0.7, weight) == threshold
+    assert fit_threshold(all_scores, labels, 0.7) > threshold

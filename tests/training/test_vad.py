@@ -5,8 +5,15 @@ import numpy as np
 import pytest
 
 from emotionlayer_rasa.emotion.pad import EMOTION_PAD
+from emotionlayer_rasa.emotion.prosody import MODEL_FEATURES
 from emotionlayer_rasa.evaluation.voice import Clip
-from emotionlayer_rasa.training.vad import orderings, student_concordance, vad_targets
+from emotionlayer_rasa.training.vad import (
+    LIVELY_AROUSAL,
+    LOUD_DOMINANCE,
+    orderings,
+    student_concordance,
+    vad_targets,
+)
 
 
 def clip(emotion: str, intensity: str = "", corpus: str = "synthetic") -> Clip:
@@ -22,6 +29,34 @@ def test_without_a_teacher_the_prior_is_stretched_by_the_intensity():
     assert strong[0] < plain[0] < normal[0] < 0.5
     assert neutral == pytest.approx([0.5, 0.5, 0.5])
     assert vad_targets([]).shape == (0, 3)
+
+
+def test_without_a_teacher_what_listeners_heard_moves_the_prior_half_way():
+    heard_as_joy = replace(clip("anger"), votes={"joy": 0.5, "anger": 0.25, "unknown": 0.25})
+    anger, joy = (np.array(EMOTION_PAD[name]) for name in ("anger", "joy"))
+    assert vad_targets([heard_as_joy])[0] == pytest.approx((anger + (2 * joy + anger) / 3) / 2)
+
+
+def test_without_a_teacher_a_voice_that_is_livelier_than_its_speakers_usual_is_more_aroused():
+    def voice(level: float, pitch: float, melody: float) -> list[float]:
+        known = {"energy_db": level, "pitch_semitones": pitch, "pitch_range_semitones": melody}
+        return [known.get(name, 0.0) for name in MODEL_FEATURES]
+
+    loud, quiet = voice(-20, 12, 6), voice(-40, 6, 2)
+    clips = [clip("neutral"), clip("neutral")] + [replace(clip("neutral"), speaker="shouts")] * 2
+    clips += [replace(clip("neutral"), speaker="says it once")]
+    unmeasured = [np.nan] * len(MODEL_FEATURES)
+    prosody = np.array([loud, quiet, [value + 20 for value in loud], [value + 20 for value in quiet], loud])
+    plain, targets = vad_targets(clips), vad_targets(clips, prosody=prosody)
+    assert targets[0, 1] - plain[0, 1] == pytest.approx(LIVELY_AROUSAL, rel=1e-3)
+    assert targets[0, 2] - plain[0, 2] == pytest.approx(LOUD_DOMINANCE, rel=1e-3)
+    assert plain[1, 1] - targets[1, 1] == pytest.approx(LIVELY_AROUSAL, rel=1e-3)
+    assert targets[:2] == pytest.approx(targets[2:4]), "who is louder in all that they say is not livelier"
+    assert (targets[4] == plain[4]).all()
+    assert (targets[:, 0] == plain[:, 0]).all()
+    assert (vad_targets(clips[:2], prosody=np.array([unmeasured, loud])) == plain[:2]).all()
+    opinion = np.full((5, 3), 0.6)
+    assert (vad_targets(clips, opinion, prosody) == vad_targets(clips, opinion)).all()
 
 
 def test_human_ratings_come_first_dimension_by_dimension():

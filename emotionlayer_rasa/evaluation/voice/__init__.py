@@ -9,7 +9,7 @@ from emotionlayer_rasa.evaluation.voice.manifest import (
     write_manifest,
 )
 from emotionlayer_rasa.evaluation.voice.report import measure, write_report
-from emotionlayer_rasa.evaluation.voice.run import Outcome, recognize_clips
+from emotionlayer_rasa.evaluation.voice.run import Outcome, recognize_adapted, recognize_clips
 
 __all__ = [
     "DEGRADATIONS",
@@ -18,6 +18,7 @@ __all__ = [
     "check_disjoint",
     "measure",
     "read_manifest",
+    "recognize_adapted",
     "recognize_clips",
     "split_by_speaker",
     "write_manifest",

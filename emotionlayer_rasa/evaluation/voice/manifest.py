@@ -2,7 +2,8 @@
 
 Columns that must be there: ``path, corpus, language, speaker, gender, emotion``. Columns that may be there:
 ``original_label, intensity, duration_s, text``, ratings ``valence, arousal, dominance`` (0..1, .5 is neutral) and
-``votes_<emotion>``, the share of raters who heard that emotion. Other columns are ignored.
+``votes_<emotion>``, the share of raters who heard that emotion, or all of them in one column, ``votes``, as how
+many heard anger/disgust/fear/joy/neutral/sadness. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ REQUIRED_COLUMNS = ("path", "corpus", "language", "speaker", "gender", "emotion"
 OPTIONAL_COLUMNS = ("original_label", "intensity", "duration_s", "text", *DIMENSIONS)
 VOTES = "votes_"
 """Prefix of the vote columns."""
+
+_VOTED = ("anger", "disgust", "fear", "joy", "neutral", "sadness")
+"""Emotions that the column ``votes`` counts, in its order."""
 
 _NEVER_EMPTY = ("path", "corpus", "speaker", "emotion")
 _SHUFFLES = 200
@@ -205,7 +209,7 @@ def _clip(row: Mapping[str, str | None], where: str) -> Clip:
     for name in _NEVER_EMPTY:
         if not values[name]:
             raise ConfigurationError(f"{where}: column '{name}' is empty.")
-    votes: dict[str, float] = {}
+    votes = _counted(row.get("votes"), f"{where}: column 'votes'")
     for column in row:
         if column and column.startswith(VOTES):
             share = _number(row[column], 0.0, 1.0, f"{where}: column '{column}'")
@@ -233,6 +237,17 @@ def _clip(row: Mapping[str, str | None], where: str) -> Clip:
         dominance=_number(values["dominance"], 0.0, 1.0, f"{where}: column 'dominance'"),
         votes=votes,
     )
+
+
+def _counted(text: str | None, where: str) -> dict[str, float]:
+    """Shares of the votes that a cell such as ``6/2/0/0/1/0`` counts; empty for an empty cell, or no vote."""
+    if not text or not text.strip():
+        return {}
+    counts = text.split("/")
+    if len(counts) != len(_VOTED) or not all(count.strip().isdecimal() for count in counts):
+        raise ConfigurationError(f"{where}: '{text}' does not count {'/'.join(_VOTED)}.")
+    total = sum(map(int, counts))
+    return {name: int(count) / total for name, count in zip(_VOTED, counts, strict=True)} if total else {}
 
 
 def _emotion(label: str, where: str) -> str:
