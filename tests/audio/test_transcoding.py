@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,16 +44,18 @@ FORMATS = {
 }
 
 
-def recorded(folder: Path, suffix: str, options: str, source: Path = SPEECH) -> bytes:
-    file = folder / f"recorded.{suffix}"
-    command = ["ffmpeg", "-v", "error", "-y", "-nostdin", "-i", str(source), *options.split(), str(file)]
-    subprocess.run(command, check=True)
-    return file.read_bytes()
+@cache
+def recorded(suffix: str, options: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"recorded.{suffix}"
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(SPEECH), *options.split(), str(file)]
+        subprocess.run(command, check=True)
+        return file.read_bytes()
 
 
 @for_each("name", [*FORMATS])
-def test_what_browsers_and_phones_record_is_read(name: str, tmp_path: Path) -> None:
-    heard = decode_audio(recorded(tmp_path, *FORMATS[name]))
+def test_what_browsers_and_phones_record_is_read(name: str) -> None:
+    heard = decode_audio(recorded(*FORMATS[name]))
     expected = load_audio(SPEECH).samples
     assert heard.duration_s == pytest.approx(len(expected) / SAMPLE_RATE, abs=0.15)
     spectra = [np.abs(np.fft.rfft(samples, 2**17)) for samples in (heard.samples, expected)]
@@ -67,33 +71,33 @@ def test_an_amr_note_is_read() -> None:
         decode_audio(b"#!AMR\n")
 
 
-def test_an_aac_stream_may_begin_anywhere(tmp_path: Path) -> None:
-    stream = recorded(tmp_path, "aac", "-c:a aac")
+def test_an_aac_stream_may_begin_anywhere() -> None:
+    stream = recorded("aac", "-c:a aac")
     assert decode_audio(stream[len(stream) // 4 + 1 :]).duration_s == pytest.approx(3.3, abs=0.3)
     assert decode_audio(b"ID3\x04\0\0\0\0\0\x20" + bytes(32) + stream).duration_s == pytest.approx(4.4, abs=0.2)
 
 
 @for_each("name", ["WebM with its length", "a voice memo, index last", "an M4A, index first", "Speex"])
 @for_each("kept", [0.2, 0.5, 0.9])
-def test_a_cut_recording_is_truncated(name: str, kept: float, tmp_path: Path) -> None:
-    data = recorded(tmp_path, *FORMATS[name])
+def test_a_cut_recording_is_truncated(name: str, kept: float) -> None:
+    data = recorded(*FORMATS[name])
     with pytest.raises(TruncatedAudioError, match="again"):
         decode_audio(data[: int(len(data) * kept)])
 
 
-def test_a_little_that_is_missing_at_the_end_does_not_matter(tmp_path: Path) -> None:
+def test_a_little_that_is_missing_at_the_end_does_not_matter() -> None:
     for name in ("Chrome's WebM", "Safari's MP4", "an M4A, index first", "AAC with ADTS headers"):
-        data = recorded(tmp_path, *FORMATS[name])
+        data = recorded(*FORMATS[name])
         assert decode_audio(data[: int(len(data) * 0.98)]).duration_s == pytest.approx(4.2, abs=0.3), name
 
 
-def test_an_inverted_channel_in_a_phones_stereo_does_not_silence_the_voice(tmp_path: Path) -> None:
-    data = recorded(tmp_path, "m4a", "-af pan=stereo|c0=c0|c1=-1*c0 -c:a aac")
+def test_an_inverted_channel_in_a_phones_stereo_does_not_silence_the_voice() -> None:
+    data = recorded("m4a", "-af pan=stereo|c0=c0|c1=-1*c0 -c:a aac")
     assert decode_audio(data).samples.std() > 0.8 * load_audio(SPEECH).samples.std()
 
 
-def test_long_recordings_are_refused_without_being_decoded(tmp_path: Path) -> None:
-    data = recorded(tmp_path, "m4a", "-af apad=whole_dur=1200 -c:a aac -b:a 16k")
+def test_long_recordings_are_refused_without_being_decoded() -> None:
+    data = recorded("m4a", "-af apad=whole_dur=1200 -c:a aac -b:a 16k")
     with pytest.raises(AudioTooLongError, match="the limit is 3 s"):
         decode_audio(data, AudioLimits(max_seconds=3))
     output = transcoding.transcode(data, 3)
@@ -115,8 +119,8 @@ def test_what_only_begins_like_a_recording_is_unsupported(data: bytes) -> None:
         decode_audio(data)
 
 
-def test_a_film_without_sound_is_unsupported(tmp_path: Path) -> None:
-    data = recorded(tmp_path, "webm", "-f lavfi -i color=size=64x64:rate=5:duration=1 -map 1:v -c:v libvpx")
+def test_a_film_without_sound_is_unsupported() -> None:
+    data = recorded("webm", "-f lavfi -i color=size=64x64:rate=5:duration=1 -map 1:v -c:v libvpx")
     with pytest.raises(UnsupportedAudioError, match=r"WebM.*no sound in it"):
         decode_audio(data)
 
@@ -141,7 +145,7 @@ def test_a_playlist_opens_no_file_and_no_address(tmp_path: Path) -> None:
 
 
 def test_without_ffmpeg_the_error_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = {name: recorded(tmp_path, *FORMATS[name]) for name in ("Chrome's WebM", "3GP", "AAC with ADTS headers")}
+    data = {name: recorded(*FORMATS[name]) for name in ("Chrome's WebM", "3GP", "AAC with ADTS headers")}
     monkeypatch.setenv("PATH", str(tmp_path))
     for recording in data.values():
         with pytest.raises(UnsupportedAudioError, match=r"apt install ffmpeg.*or send WAV"):

@@ -26,15 +26,15 @@ KOREAN = Path(__file__).parents[1] / "data" / "ko_music_where.flac"
 
 
 @pytest.fixture(scope="module")
-def listener():
+def korean():
     settings = {"transcription": {"language": "ko"}}
     listener = Listener(read_settings(ListenerSettings, settings, "test"))
     yield listener
     listener.close()
 
 
-def test_words_emotion_and_prosody_of_real_speech(listener):
-    heard = asyncio.run(listener.hear(KOREAN.read_bytes()))
+def test_words_emotion_and_prosody_of_real_speech(korean):
+    heard = asyncio.run(korean.hear(KOREAN.read_bytes()))
     waveform = decode_audio(KOREAN.read_bytes())
     assert heard.transcript.text
     assert heard.transcript.model.startswith("vosk/")
@@ -47,21 +47,21 @@ def test_words_emotion_and_prosody_of_real_speech(listener):
     assert heard.words is None, "nothing reads Korean words"
 
 
-def test_a_side_can_be_left_out(listener):
-    without_voice = asyncio.run(listener.hear(KOREAN.read_bytes(), emotion=False))
+def test_a_side_can_be_left_out(korean):
+    without_voice = asyncio.run(korean.hear(KOREAN.read_bytes(), emotion=False))
     assert without_voice.transcript.text
     assert without_voice.emotion == EmotionReading()
     assert without_voice.prosody is None
     assert without_voice.affect == AffectiveState()
-    without_words = asyncio.run(listener.hear(KOREAN.read_bytes(), transcript=False))
+    without_words = asyncio.run(korean.hear(KOREAN.read_bytes(), transcript=False))
     assert without_words.transcript.text == ""
     assert without_words.emotion.source == "voice"
 
 
-def test_bad_audio_is_raised_and_the_next_utterance_is_heard(listener):
+def test_bad_audio_is_raised_and_the_next_utterance_is_heard(korean):
     with pytest.raises(AudioError):
-        asyncio.run(listener.hear(b"not audio"))
-    assert asyncio.run(listener.hear(KOREAN.read_bytes())).transcript.text
+        asyncio.run(korean.hear(b"not audio"))
+    assert asyncio.run(korean.hear(KOREAN.read_bytes())).transcript.text
 
 
 def test_a_model_that_cannot_be_had_stops_the_warm_up(tmp_path):
@@ -240,18 +240,18 @@ def test_the_voice_does_not_wait_for_the_download_of_a_transcriber(server, tmp_p
 
 
 @pytest.mark.usefixtures("soon_ended")
-def test_one_language_does_not_wait_for_the_download_of_another(server, tmp_path, listener):
+def test_one_language_does_not_wait_for_the_download_of_another(server, tmp_path, korean):
     async def call() -> None:
         italian = downloading(server, tmp_path)
         words = asyncio.create_task(italian.warm_up(emotion=False))
         while not server.requested.is_set():
             await asyncio.sleep(0.01)
-        transcription = listener.settings.transcription.copy(update={"fallback": None})
+        transcription = korean.settings.transcription.copy(update={"fallback": None})
         vosk = transcription.vosk.copy(update={"kept_recognizers": 1})  # not the one that is loaded already
-        korean = Listener(ListenerSettings(transcription=transcription.copy(update={"vosk": vosk})))
-        await korean.warm_up(emotion=False)
+        other = Listener(ListenerSettings(transcription=transcription.copy(update={"vosk": vosk})))
+        await other.warm_up(emotion=False)
         assert not words.done()
-        korean.close()
+        other.close()
         italian.close()
         await asyncio.gather(words, return_exceptions=True)
 

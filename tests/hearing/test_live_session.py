@@ -219,7 +219,8 @@ def test_the_final_emotion_is_that_of_the_recording(path: Path) -> None:
 
 def test_interim_readings_while_the_caller_speaks(recognizer: CountingRecognizer) -> None:
     listener = with_engines(CountingTranscriber(), recognizer, live={"interim_window_s": 2})
-    events = hear(listener, pcm(SPEECH[: 3 * SAMPLE_RATE], SPEECH, silence(1)))
+    # For so long that some readings come of a full window, however busy the machine is.
+    events = hear(listener, pcm(*[SPEECH[: 3 * SAMPLE_RATE]] * 4, SPEECH, silence(1)))
     listener.close()
     interim = [event for event in events if isinstance(event, Interim)]
     assert interim

