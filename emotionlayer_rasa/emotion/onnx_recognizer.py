@@ -161,13 +161,13 @@ def reading(probabilities: np.ndarray, vad: np.ndarray, threshold: float, model:
         model: engine and model id.
 
     Returns:
-        An empty reading when "no speech" is the most probable; else the confidence is the probability of the best
+        An empty reading when "no speech" is as probable as all emotions together; else the confidence is the probability of the best
         emotion, which doubt about there being speech lowers.
     """
     emotions, no_speech = probabilities[:-1], probabilities[-1]
     best = int(np.argmax(emotions))
     confidence = float(emotions[best])
-    if no_speech > confidence:
+    if no_speech >= 0.5:
         return EmotionReading(source="voice", model=model)
     return EmotionReading(
         label=EMOTIONS[best] if confidence >= threshold else UNKNOWN,

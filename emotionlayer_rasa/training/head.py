@@ -80,6 +80,8 @@ class Targets:
         weight: float32 (n,), importance of each clip.
         speaker: int (n,), who speaks; :data:`NOBODY` for a sound without speech.
         corpus: int (n,), of which collection; the population's mean gives each the same weight.
+        wordless: bool (n,), whether it is a burst of voice without words: no part of the population, and heard as
+            if its collection's mean were known, so that what differs among bursts is learnt, not what a burst is.
     """
 
     emotion: np.ndarray
@@ -88,6 +90,7 @@ class Targets:
     weight: np.ndarray
     speaker: np.ndarray
     corpus: np.ndarray
+    wordless: np.ndarray
 
     def __getitem__(self, chosen: np.ndarray) -> Targets:
         """The chosen clips: a boolean mask or indices."""
@@ -107,7 +110,7 @@ class Head(nn.Module):
 
     def __init__(self, reference: Activations, targets: Targets) -> None:
         super().__init__()
-        spoken = targets.speaker != NOBODY
+        spoken = (targets.speaker != NOBODY) & ~targets.wordless
         for name, values in (("pooled", reference.pooled), ("prosody", reference.prosody)):
             mean, deviation = _population(values[spoken], targets[spoken])
             self.register_buffer(f"{name}_mean", torch.tensor(mean, dtype=torch.float32))
@@ -195,9 +198,7 @@ def train_head(views: Sequence[Activations], targets: Targets, settings: HeadSet
     rng = np.random.default_rng(seed)
     head = Head(views[0], targets)
     with torch.no_grad():
-        inputs = [
-            head.standardise(torch.from_numpy(view.pooled), torch.from_numpy(view.prosody)) for view in views
-        ]
+        inputs = [_inputs(head, view, targets) for view in views]
     histories = [
         [_histories(targets, length, settings, rng) if length else None for length in settings.histories]
         for _ in views
@@ -228,9 +229,18 @@ def train_head(views: Sequence[Activations], targets: Targets, settings: HeadSet
     return head.eval()
 
 
+def _inputs(head: Head, view: Activations, targets: Targets) -> torch.Tensor:
+    """Standardised inputs of a view (n, size + k); those without words are centred on their collection's mean."""
+    inputs = head.standardise(torch.from_numpy(view.pooled), torch.from_numpy(view.prosody))
+    for corpus in np.unique(targets.corpus[targets.wordless]):
+        own = torch.from_numpy(targets.wordless & (targets.corpus == corpus))
+        inputs[own] -= inputs[own].mean(dim=0)
+    return inputs
+
+
 def _restore_spread(head: Head, inputs: torch.Tensor, targets: Targets) -> None:
     """Give the rated dimensions the spread of their targets: so strongly regularised, they keep to the middle."""
-    spoken = torch.from_numpy(targets.speaker != NOBODY)
+    spoken = torch.from_numpy((targets.speaker != NOBODY) & ~targets.wordless)
     outputs = head.layer(inputs[spoken])[:, CLASSES:]
     wanted = torch.logit(torch.from_numpy(targets.vad)[spoken])
     stretch = wanted.std(dim=0) / (outputs.std(dim=0) + 1e-6)

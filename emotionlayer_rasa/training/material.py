@@ -179,6 +179,7 @@ def _targets(
         weight=np.concatenate([weight / weight.mean(), np.ones(sounds)]).astype(np.float32),
         speaker=np.concatenate([speaker, np.full(sounds, NOBODY)]),
         corpus=np.concatenate([corpus, np.full(sounds, len(names))]),
+        wordless=np.array([clip.corpus in settings.wordless for clip in clips] + [False] * sounds),
     )
 
 

@@ -241,7 +241,7 @@ def test_long_speech_teaches_the_mean_of_its_pieces():
     recognizer.description = recognizer.description.copy(update={"without_silence": False, "window_s": 5.0})
     samples = np.concatenate([load_audio(path).samples for path in RECORDINGS * 3])[: 15 * SAMPLE_RATE]
     prosody = measure_prosody(waveform(samples))
-    pieces = [waveform(piece) for piece in np.array_split(samples, 3)]
+    pieces = [waveform(piece) for piece in np.split(samples, 3)]
     weights = [float(np.std(piece.samples)) for piece in pieces]
     offsets = [recognizer.hear(piece, prosody).offset for piece in pieces]
     whole = recognizer.hear(waveform(samples), prosody)

@@ -1,5 +1,7 @@
 """The linear head: what it takes for a speaker's voice and what for an emotion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,7 @@ def clips(speakers: list[int], each: int, seed: int = 0) -> tuple[Activations, T
         np.ones(count + sounds, dtype=np.float32),
         np.concatenate([speaker, np.full(sounds, NOBODY)]),
         np.concatenate([speaker % 2, np.full(sounds, 2)]),
+        np.zeros(count + sounds, dtype=bool),
     )
     prosody = rng.normal(0, 1, (count + sounds, 2)).astype(np.float32)
     prosody[::5, 0] = np.nan
@@ -157,3 +160,16 @@ def test_the_same_seed_gives_the_same_head(head):
     again = train_head([activations], targets, SETTINGS, 0)
     assert torch.equal(again.layer.weight, head.layer.weight)
     assert torch.equal(again.emotion_offsets, head.emotion_offsets)
+
+
+def test_bursts_without_words_are_no_part_of_the_population():
+    """What a burst is, beside speech, teaches nothing: only what differs among bursts does."""
+    activations, targets = clips([0, 1, 2, 3, 4, 5], 8)
+    bursts = targets.corpus == 1
+    far = activations.pooled.copy()
+    far[bursts] += 5.0
+    marked = replace(targets, wordless=bursts)
+    near_head = train_head([activations], marked, SETTINGS, 0)
+    far_head = train_head([Activations(far, activations.prosody)], marked, SETTINGS, 0)
+    assert torch.equal(near_head.pooled_mean, far_head.pooled_mean)
+    assert torch.allclose(near_head.layer.weight, far_head.layer.weight, atol=0.02)
