@@ -161,8 +161,8 @@ def reading(probabilities: np.ndarray, vad: np.ndarray, threshold: float, model:
         model: engine and model id.
 
     Returns:
-        An empty reading when "no speech" is as probable as all emotions together; else the confidence is the probability of the best
-        emotion, which doubt about there being speech lowers.
+        An empty reading when "no speech" is as probable as all emotions together; else the confidence is the
+        probability of the best emotion, which doubt about there being speech lowers.
     """
     emotions, no_speech = probabilities[:-1], probabilities[-1]
     best = int(np.argmax(emotions))
