@@ -7,11 +7,12 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Sequence
 
 import httpx
 
@@ -45,7 +46,7 @@ class Servers:
     def start(self, name: str, command: Sequence[str]) -> None:
         """Start one server; its output goes to ``<logs>/<name>.log``."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        with open(self.logs / f"{name}.log", "wb") as output:
+        with open(self.logs / f"{name}.log", "wb") as output, _interrupted_later():
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -54,7 +55,7 @@ class Servers:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        self._running.append((name, process))
+            self._running.append((name, process))
 
     def wait(
         self,
@@ -106,6 +107,22 @@ class Servers:
         path = self.logs / f"{name}.log"
         end = path.read_text(errors="replace").splitlines()[-lines:]
         return "\n".join([f"The last lines of {path}:", *end])
+
+
+@contextlib.contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block: a process that was just started must not be lost to it."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _signal_group(process: subprocess.Popen[bytes], which: signal.Signals) -> None:

@@ -1,6 +1,8 @@
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -59,3 +61,21 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path):
     process = servers._running[0][1]
     servers.stop()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_ctrl_c_while_a_server_is_started_leaves_nothing_behind(tmp_path, monkeypatch):
+    """The signal comes when the child runs, and the parent does not know it yet."""
+    popen = subprocess.Popen
+
+    def interrupted(*given, **named):
+        process = popen(*given, **named)
+        started.append(process)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)  # Python runs the handler between two instructions
+        return process
+
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt), Servers(tmp_path) as servers:
+        servers.start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"])
+    assert started[0].poll() is not None
