@@ -15,7 +15,8 @@ def check(file: BinaryIO) -> None:
 
     Each line of FILE.jsonl (- is standard input) is a JSON object with "id", "reply", "strategy" and "language",
     and where known "caller" (the caller's words) and "slots" (the facts that may be named). Prints an object with
-    "id", "ok" and "reasons" for each. A line that cannot be read is one line on stderr; the exit code is then 1.
+    "id", "ok" and "reasons" for each. A line that cannot be read, or whose language has no rules to check by, is
+    one line on stderr, which names what is allowed; the exit code is then 1.
     """
     from emotionlayer_rasa.errors import ReplyLineError
     from emotionlayer_rasa.response.check import check_reply
@@ -50,6 +51,7 @@ def read_line(line: bytes, number: int) -> dict[str, Any]:
     """
     from emotionlayer_rasa.errors import ReplyLineError
     from emotionlayer_rasa.language import languages
+    from emotionlayer_rasa.response.rules import RULES_FILE
     from emotionlayer_rasa.taxonomy import STRATEGIES
 
     try:
@@ -65,7 +67,7 @@ def read_line(line: bytes, number: int) -> dict[str, Any]:
         raise ReplyLineError(number, f"'{wrong[0]}' must be text")
     if not isinstance(record["slots"], dict):
         raise ReplyLineError(number, "'slots' must be an object of names and values")
-    for key, allowed in (("strategy", STRATEGIES), ("language", languages())):
+    for key, allowed in (("strategy", STRATEGIES), ("language", languages(RULES_FILE))):
         if record[key] not in allowed:
             raise ReplyLineError(number, f"'{key}' must be one of {', '.join(allowed)}")
     return record

@@ -36,8 +36,8 @@ def nlg(domain: Path, endpoints: Path | None, llm: bool, host: str, port: int, t
     from emotionlayer_rasa.errors import ConfigurationError
     from emotionlayer_rasa.nlg import ResponseGenerator, create_app, serve
     from emotionlayer_rasa.nlg.server import configure_logs, read_responses
-    from emotionlayer_rasa.response import ReplySettings, languages, replies
-    from emotionlayer_rasa.response.check import check_rules
+    from emotionlayer_rasa.response import ReplySettings
+    from emotionlayer_rasa.response.composer import load_languages
     from emotionlayer_rasa.response.llm import LLMClient, read_llm_settings
 
     configure_logs()
@@ -48,9 +48,7 @@ def nlg(domain: Path, endpoints: Path | None, llm: bool, host: str, port: int, t
         )
     settings = read_llm_settings(endpoints) if llm else None
     profile = (read_section(ReplySettings, "replies", endpoints) or ReplySettings()).profile
-    for language in languages():  # wrong files stop the start, and no caller waits for the reading
-        replies(language, profile)
-        check_rules(language)
+    load_languages(profile)
     generator = ResponseGenerator(read_responses(domain), LLMClient(settings) if settings else None, profile)
     model = settings.model if settings else "none"
     message = f"NLG server ready at http://{host}:{port}/nlg, language model: {model} (Ctrl-C stops it)."

@@ -12,11 +12,13 @@ from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from emotionlayer_rasa.actions.base import PAYLOAD_CHANNELS
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import LLMError
+from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response import check_reply, rephrase_messages, speech_payload, with_opener
 from emotionlayer_rasa.response.answer import read_wording
 from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import instructions, repeats_guidance
+from emotionlayer_rasa.response.rules import RULES_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class ResponseGenerator:
     Which variation of a response is said, its conditions, channels and slots are Rasa's own affair. Buttons,
     quick replies, images, attachments and elements pass untouched; so does the text, but for an opener before it.
     Only a language model may reword it, and what that says is checked as every reply is: a fact or a question that
-    is lost, or an invented one, brings the original back. A response with ``metadata: {verbatim: true}`` in
+    is lost, or an invented one, brings the original back. Where the caller's language has no rules for that check,
+    the text is left alone, as an opener needs it too. A response with ``metadata: {verbatim: true}`` in
     ``domain.yml`` is said to the letter.
 
     Args:
@@ -108,6 +111,8 @@ class ResponseGenerator:
     async def _reworded(self, text: str, strategy: str, conversation: Conversation) -> tuple[str, str]:
         """The text in the tone of the strategy, and where it is from."""
         language = conversation.language
+        if language not in languages(RULES_FILE):
+            return text, "original"
         faults = set(check_reply(text, strategy, language, draft=text))
         if "wrong_language" in faults:  # none of ours: neither an opener nor the prompt would fit
             return text, "original"

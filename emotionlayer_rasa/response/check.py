@@ -15,7 +15,7 @@ from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.response.backing import Backing
 from emotionlayer_rasa.response.claims import claims_unbacked, denied, forbidden_reasons, states_unbacked
 from emotionlayer_rasa.response.facts import number_word
-from emotionlayer_rasa.response.rules import REASONS, ReplyRules, check_rules
+from emotionlayer_rasa.response.rules import REASONS, RULES_FILE, ReplyRules, check_rules
 from emotionlayer_rasa.response.sentences import Sentence
 from emotionlayer_rasa.response.tone import UNFIT_TONES, reading_fits
 
@@ -107,7 +107,7 @@ def check_reply(
     Args:
         reply: what the language model wrote.
         strategy: the response strategy whose tone the reply should have.
-        language: code of the language to answer in.
+        language: code of the language to answer in; one of ``languages(RULES_FILE)``.
         facts: slots that may be named.
         draft: the template that was to be reworded; None skips the comparison with it.
         caller: the caller's words. A number in them may be repeated; a date or an amount too, as long as the reply
@@ -252,7 +252,7 @@ def _in_language(reply: str, sentences: Sequence[Sentence], language: str) -> bo
     if _FOREIGN_LETTERS.search(reply):
         return False
     own = check_rules(language).function_words
-    others = [check_rules(code).function_words for code in languages() if code != language]
+    others = [check_rules(code).function_words for code in languages(RULES_FILE) if code != language]
     others.append(check_rules(language).foreign_words)
     foreign_words: set[str] = set()
     for sentence in sentences:

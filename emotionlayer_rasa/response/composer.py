@@ -14,10 +14,10 @@ from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
 from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.response.answer import answer_schema, read_answer, read_wording
-from emotionlayer_rasa.response.check import check_rules
 from emotionlayer_rasa.response.early import EarlySentence
 from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import CRISIS, CRISIS_PROFILES, check_prompts
+from emotionlayer_rasa.response.rules import RULES_FILE, check_rules
 from emotionlayer_rasa.response.speech import speech_payload
 from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, draft_reply, replies
 from emotionlayer_rasa.response.wording import WordingTask
@@ -88,7 +88,7 @@ class ReplyComposer:
     """Words replies; always has one, at the latest when the language model's ``timeout_s`` is over.
 
     What a language model says is checked. When it is refused, the model is told why and asked once more, if
-    there is time for it; then a template speaks.
+    there is time for it; then a template speaks. In a language without rules for that check, templates alone do.
 
     In a live call the first sentence is said as soon as it is written, where it passes the check alone and a fit
     reply can be made of it whatever the model writes behind it: it answers by itself, or the template goes on from
@@ -109,11 +109,7 @@ class ReplyComposer:
         self._llm = llm
         self._profile = profile
         self.rejections: Counter[str] = Counter()
-        # Now, so that a wrong file stops the start and no caller waits for the reading.
-        for language in languages():
-            replies(language, profile)
-            check_rules(language)
-            check_prompts(language, profile)
+        load_languages(profile)
 
     async def reply(
         self,
@@ -148,7 +144,7 @@ class ReplyComposer:
 
         text, source = draft.text, "template"
         reasons: tuple[str, ...] = ()
-        if self._llm is not None and not draft.verbatim:
+        if self._llm is not None and not draft.verbatim and language in languages(RULES_FILE):
             early = _early_sentence(task, say_early) if say_early else None
             text, source, reasons = await self._worded(self._llm, task, timings, early)
 
@@ -222,6 +218,28 @@ class ReplyComposer:
             reasons += ("llm.schema",)
         timings["check"] = round(timings.get("check", 0.0) + _ms_since(started), 1)
         return wording, reasons, True
+
+
+def load_languages(profile: str = DEFAULT_PROFILE) -> None:
+    """Read what replies are made of, so that a wrong file stops the start and no caller waits for the reading.
+
+    Args:
+        profile: the application profile.
+
+    Raises:
+        ConfigurationError: a language's file has an unknown or a wrong key, or a prompt cannot be rendered.
+    """
+    for language in languages():
+        replies(language, profile)
+    checked = languages(RULES_FILE)
+    for language in checked:
+        check_rules(language)
+        check_prompts(language, profile)
+    if templates_only := [language for language in languages() if language not in checked]:
+        logger.info(
+            "reply.templates_only languages=%s: no language model speaks where a reply cannot be checked",
+            ",".join(templates_only),
+        )
 
 
 def _reply(

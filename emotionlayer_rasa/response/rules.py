@@ -13,6 +13,9 @@ from emotionlayer_rasa.response.sentences import Sentence, plain, split_sentence
 from emotionlayer_rasa.response.tone import WORD_GROUPS, load_tone_reader
 from emotionlayer_rasa.settings import Settings
 
+RULES_FILE = "check.yml"
+"""The rules of a language. Without them nothing that a language model says can be checked, and none may speak."""
+
 REASONS: Mapping[str, str] = {
     "empty": "there is nothing to say",
     "too_long": "more than three sentences, or more words than a listener keeps in mind",
@@ -198,8 +201,8 @@ def check_rules(language: str) -> ReplyRules:
     """The rules of a language, read once; also loads what reads the tone, so that no caller waits for it.
 
     Raises:
-        ConfigurationError: the file has an unknown or a wrong key.
+        ConfigurationError: there is no such file, or it has an unknown or a wrong key.
     """
-    rules = ReplyRules(read_file(CheckRules, language, "check.yml"), place(language, "check.yml"))
+    rules = ReplyRules(read_file(CheckRules, language, RULES_FILE), place(language, RULES_FILE))
     load_tone_reader(language)
     return rules

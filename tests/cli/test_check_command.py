@@ -58,6 +58,7 @@ def test_a_file_is_read(tmp_path):
         ({**FINE, "strategy": "shout"}, "'strategy' must be one of direct_efficiency"),
         ({**FINE, "strategy": ["shout"]}, "'strategy' must be one of direct_efficiency"),
         ({**FINE, "language": "xx"}, "'language' must be one of en, it"),
+        ({**FINE, "language": "de"}, "'language' must be one of en, it"),
     ],
 )
 def test_a_bad_line_is_named_and_the_others_are_checked(line, problem):

@@ -9,7 +9,7 @@ from cases import for_each
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import read_file
 from emotionlayer_rasa.response import REASONS, check_reply, draft_reply, languages
-from emotionlayer_rasa.response.rules import CheckRules, ReplyRules
+from emotionlayer_rasa.response.rules import RULES_FILE, CheckRules, ReplyRules
 from emotionlayer_rasa.response.templates import replies
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
@@ -36,7 +36,7 @@ def judged(language, strategy, case, reply):
 
 def test_the_cases_cover_languages_strategies_and_reasons():
     for kind in ("bad", "good"):
-        assert set(CASES[kind]) == set(languages())
+        assert set(CASES[kind]) == set(languages(RULES_FILE))
         assert all(set(strategies) == set(STRATEGIES) for strategies in CASES[kind].values())
     planted = {next(iter(case)) for _, _, case in cases("bad")}
     assert planted | {"lost_fact", "lost_question", "off_draft"} == set(REASONS)
@@ -44,7 +44,7 @@ def test_the_cases_cover_languages_strategies_and_reasons():
 
 
 @pytest.mark.reply_sets
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", languages(RULES_FILE))
 def test_bad_replies_are_caught(language):
     listed = [(strategy, case) for of, strategy, case in cases("bad") if of == language]
     missed = [
@@ -58,7 +58,7 @@ def test_bad_replies_are_caught(language):
 
 
 @pytest.mark.reply_sets
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", languages(RULES_FILE))
 def test_good_replies_pass(language):
     listed = [(strategy, case) for of, strategy, case in cases("good") if of == language]
     rejected = {
@@ -284,7 +284,7 @@ def test_a_question_that_the_draft_does_not_ask_is_caught() -> None:
 
 @pytest.mark.reply_sets
 def test_the_templates_themselves_pass() -> None:
-    for language, strategy in product(languages(), STRATEGIES):
+    for language, strategy in product(languages(RULES_FILE), STRATEGIES):
         facts = SLOTS if language == "en" else SLOTS_IT
         for name, situation in replies(language).situations.items():
             for turn in range(4) if not situation.verbatim else ():

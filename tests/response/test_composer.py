@@ -17,7 +17,14 @@ from llm_endpoint import Answer, Endpoint, completion, streamed
 
 from emotionlayer_rasa.actions import ActionEmpatheticReply
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply, draft_reply, rephrase_messages
+from emotionlayer_rasa.response import (
+    Reply,
+    ReplyComposer,
+    check_reply,
+    draft_reply,
+    languages,
+    rephrase_messages,
+)
 from emotionlayer_rasa.response.early import complete_sentences
 from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.response.prompt import corrections, repeats_guidance
@@ -132,6 +139,30 @@ def test_the_request_holds_words_emotion_pad_and_strategy_as_data(endpoint: Endp
         "response_strategy": "active_deescalation",
     }
     assert "1042" in lines[-1]
+
+
+# Where nothing can be checked, no model speaks.
+
+UNCHECKED = [language for language in languages() if language not in languages("check.yml")]
+
+
+@pytest.mark.parametrize("language", UNCHECKED)
+@pytest.mark.parametrize("mode", ["rephrase", "compose"])
+def test_a_language_without_rules_is_spoken_by_templates_alone(
+    endpoint: Endpoint, mode: str, language: str
+) -> None:
+    composing = composer(endpoint, mode=mode)
+    answer = asyncio.run(composing.reply(ANGRY, "complaint", {}, language=language))
+    assert answer.text == draft_reply("complaint", "active_deescalation", {}, language).text
+    assert (answer.source, answer.reasons) == ("template", ())
+    assert answer.payload()["speed"] == 0.8
+    assert endpoint.requests == []
+
+
+def test_the_log_names_the_languages_that_no_model_speaks(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ReplyComposer()
+    assert f"reply.templates_only languages={','.join(UNCHECKED)}" in caplog.text
 
 
 # What was told must not be said.

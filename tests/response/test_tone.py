@@ -3,7 +3,7 @@ from cases import for_each
 
 from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.response import check_reply
-from emotionlayer_rasa.response.rules import check_rules
+from emotionlayer_rasa.response.rules import RULES_FILE, check_rules
 from emotionlayer_rasa.response.tone import TONE_TARGETS, UNFIT_CUES, UNFIT_TONES, WORD_GROUPS, reading_fits
 from emotionlayer_rasa.taxonomy import EMOTIONS, STRATEGIES
 from emotionlayer_rasa.utterance import CUES
@@ -19,7 +19,7 @@ def test_every_strategy_has_words_and_a_target():
 
 
 def test_every_language_has_every_group_of_words():
-    for language in languages():
+    for language in languages(RULES_FILE):
         assert set(check_rules(language).tone) == set(WORD_GROUPS)
 
 
