@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator, Mapping
 
 import yaml
 from rasa_sdk.events import EventType, SlotSet
@@ -13,9 +13,14 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import Conversation
+from emotionlayer_rasa.language import fold
 
 _ORDER_BOOK = Path(__file__).parent / "order_book.yml"
 _NUMBER_LENGTH = 4
+_LONGEST_PHRASE = 3
+"""Words of a number that is made in a way of its own ("soixante et onze")."""
+_TENS = range(20, 100, 10)
+_AND, _NO_NUMBER = "and", ""
 
 
 class ActionLookUpOrder(SpeakingAction):
@@ -31,7 +36,9 @@ class ActionLookUpOrder(SpeakingAction):
     async def answer(self, dispatcher: CollectingDispatcher, conversation: Conversation) -> list[EventType]:
         """Look the order up; the number just said counts more than the slot."""
         said = conversation.utterance.transcript.text
-        number = order_number(said) or order_number(str(conversation.slots.get("order_number") or ""))
+        language = conversation.language
+        slot = str(conversation.slots.get("order_number") or "")
+        number = order_number(said, language) or order_number(slot, language)
         if number is None:
             return []
         book = _order_book()
@@ -41,28 +48,81 @@ class ActionLookUpOrder(SpeakingAction):
             return [SlotSet("order_number", None), SlotSet("order_status", None), SlotSet("order_eta", None)]
         return [
             SlotSet("order_number", number),
-            SlotSet("order_status", book["statuses"][order["status"]][conversation.language]),
-            SlotSet("order_eta", order.get("eta", {}).get(conversation.language)),
+            SlotSet("order_status", book["statuses"][order["status"]][language]),
+            SlotSet("order_eta", book["etas"][order["eta"]][language] if "eta" in order else None),
         ]
 
 
-def order_number(text: str) -> str | None:
+def order_number(text: str, language: str = "en") -> str | None:
     """The first number of four digits in a text, written or spoken.
 
-    Speech recognisers write numbers as words: ``"one zero four two"`` and ``"ten forty two"`` give ``"1042"``.
+    Speech recognisers write numbers as words: ``"one zero four two"``, ``"ten forty two"`` and ``"one thousand and
+    forty two"`` give ``"1042"``.
+
+    Args:
+        text: what was said.
+        language: whose number words count.
     """
-    spoken = _order_book()["spoken_numbers"]
-    runs, previous = [""], 0
-    for word in re.findall(r"\d+|[^\W\d_]+", text.lower()):
-        value = int(word) if word.isdigit() else spoken.get(word)
-        if value is None:
-            runs.append("")
-        elif previous in range(20, 100, 10) and word in spoken and 1 <= value <= 9:
-            runs[-1] = runs[-1][:-1] + str(value)  # forty two
+    runs: list[list[int | str]] = [[]]  # of numbers that follow one another
+    joined = False
+    for part in _parts(text, _order_book()["spoken_numbers"][language]):
+        last = runs[-1][-1] if runs[-1] else None
+        if part == _AND:
+            joined = True
+            continue
+        whole = _together(last, part, joined) if isinstance(last, int) and isinstance(part, int) else None
+        if whole is not None:
+            runs[-1][-1] = whole
+        elif part == _NO_NUMBER or joined:
+            runs.append([] if part == _NO_NUMBER else [part])
         else:
-            runs[-1] += word if word.isdigit() else str(value)
-        previous = value if value is not None and not word.isdigit() else 0
-    return next((run for run in runs if len(run) == _NUMBER_LENGTH), None)
+            runs[-1].append(part)
+        joined = False
+    return next((run for run in ("".join(map(str, run)) for run in runs) if len(run) == _NUMBER_LENGTH), None)
+
+
+def _parts(text: str, words: Mapping[str, int | str]) -> Iterator[int | str]:
+    """The value of each number word, figures as they are, ``_AND``, and ``_NO_NUMBER`` for any other word."""
+    found: list[str] = []
+    for word in re.findall(r"\d+|[^\W\d_]+", fold(text)):
+        found += _split(word, words) or [word]
+    start = 0
+    while start < len(found):
+        ends = range(min(start + _LONGEST_PHRASE, len(found)), start, -1)
+        end = next((end for end in ends if " ".join(found[start:end]) in words), start + 1)
+        word = " ".join(found[start:end])
+        yield word if word.isdigit() else words.get(word, _NO_NUMBER)
+        start = end
+
+
+def _split(word: str, words: Mapping[str, int | str]) -> list[str] | None:
+    """The number words of which one word is made ("zweiundvierzig"); None where it is not."""
+    if not word:
+        return []
+    for piece in sorted(filter(word.startswith, words), key=len, reverse=True):
+        rest = _split(word[len(piece) :], words)
+        if rest is not None:
+            return [piece, *rest]
+    return None
+
+
+def _together(number: int, word: int, joined: bool) -> int | None:
+    """The number that a number and the next word make; None where they are two.
+
+    Args:
+        number: so far.
+        word: the value of the next word.
+        joined: "and" stands between them.
+    """
+    below_thousand = number % 1000
+    if word == 1000 and 0 < number < 1000:
+        return number * 1000
+    if word == 100 and 0 < below_thousand < 100:
+        return number + below_thousand * 99  # two thousand two, hundred
+    if joined and 0 < number % 100 < 10 and word in _TENS:
+        return number + word  # zwei und vierzig
+    room = 1000 if not below_thousand else 100 if not number % 100 else 10 if number % 100 in _TENS else 0
+    return number + word if number and 0 < word < room else None
 
 
 @lru_cache(maxsize=1)

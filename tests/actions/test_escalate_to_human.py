@@ -202,6 +202,10 @@ def test_who_asked_is_who_said_so_or_said_yes_to_the_offer(
 
 
 CLAIMS = {
+    "de": (
+        r"\bIhr(?:e|em|en)? (?:Bitte|Wunsch|Anfrage)|\bSie (?:wollen|möchten|wünschen|bevorzugen)\b|gebeten",
+        r"w(?:eiß|issen) Bescheid|informiert|Zusammenfassung|weitergegeben|gespeichert|übermittelt",
+    ),
     "en": (
         r"\byour (?:request|wish)|\byou (?:want|wish|asked|would (?:like|rather|prefer)|prefer)\b",
         r"\b(?:have|has) been|\b(?:marked|noted|passed|reached|received|summary|kept|sent)\b|\bknows?\b",
@@ -209,6 +213,18 @@ CLAIMS = {
     "it": (
         r"\b(?:sua|la) richiesta|desider|\b(?:vuole|vorrebbe|preferisce)\b|ha chiesto",
         r"\bstat[oaie] (?:avvis|trasm)|segnalat|annotat|ho trasm|arrivat|ricevut|riassunto|conservat|\bsanno\b",
+    ),
+    "es": (
+        r"\bsu (?:petición|solicitud|deseo)|\b(?:quiere|quisiera|desea|prefiere)\b|ha pedido",
+        r"\btienen? (?:el|un) (?:aviso|resumen)|he transmitido|recibido|guardado|avisad[oa]s?\b|\bsaben?\b",
+    ),
+    "fr": (
+        r"\bvotre (?:demande|souhait)|\bvous (?:voulez|souhaitez|désirez|préférez)\b|avez demandé",
+        r"au courant|résumé|(?:ai|été) transmis|\breçu|\bgardé|\b(?:sait|savent)\b",
+    ),
+    "pt": (
+        r"\bo seu (?:pedido|desejo)|\b(?:quer|queria|deseja|prefere)\b|\bpediu\b",
+        r"recebe(?:u|ram)|resumo|transmiti\b|guardada|avisad[oa]s?\b|\bsabem?\b",
     ),
 }
 """That the caller asked for a person; that somebody has been told, or will be."""

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+import yaml
 from cases import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.response import check_reply, draft_reply, languages, supported_language, with_opener
-from emotionlayer_rasa.response.check import check_rules
+from emotionlayer_rasa.response.rules import RULES_FILE, check_rules
 from emotionlayer_rasa.response.templates import Replies, guidance, replies
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.taxonomy import STRATEGIES
@@ -38,18 +39,43 @@ VERBATIM = ["disclosure", "crisis", "ask_human", *[intent for intent in INTENTS 
 ORDER = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
 HANDOVER = ["ask_human", "handoff_delivered", "handoff_queued", "handoff_failed"]
 PROFILES = ["customer_support", "wellbeing", "tutoring"]
+BOOK = yaml.safe_load((Path(__file__).parents[2] / "actions" / "order_book.yml").read_text(encoding="utf-8"))
 SAMPLES = {
-    "en": {**ORDER, "order_eta": "tomorrow"},
-    "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},
+    language: {
+        "order_number": "1042",
+        "order_status": BOOK["statuses"]["shipped"][language],
+        "order_eta": BOOK["etas"]["tomorrow"][language],
+    }
+    for language in languages()
 }
 SENTENCES = {"en": "Which part of it would you like to go through?", "it": "Quale parte vorrebbe rivedere?"}
+CRISIS = {
+    "de": ("112", "0800 111 0 111", "142", "143", "Mensch"),
+    "en": ("112", "911", "988", "116 123", "person"),
+    "es": ("112", "024", "persona"),
+    "fr": ("112", "3114", "0800 32 123", "143", "personne"),
+    "it": ("112", "02 2327 2327", "persona"),
+    "pt": ("112", "192", "1411", "808 24 24 24", "188", "pessoa"),
+}
+"""What a caller in danger must be told: whom to call, and that a person listens."""
+APOLOGIES = {
+    "de": r"\bleid\b|entschuldig|verzeih",
+    "en": "sorry|apolog",
+    "es": "lo siento|disculp|lament|perdon",
+    "fr": "désolé|excus|pardon",
+    "it": "dispiac|scusa",
+    "pt": "lament|desculp|sinto muito",
+}
+PROMISES = {
+    "de": "kolleg|bestell|wird (?:sie )?anrufen|minut",
+    "en": "colleag|order|will (?:call|contact)|minut",
+    "es": "colega|pedido|llamará|minut",
+    "fr": "collègue|commande|rappellera|minut",
+    "it": "colleg|ordin|minut|chiamer",
+    "pt": "colega|encomenda|ligará|minut",
+}
+"""What of the shop, or of a time, a profile's handover must not speak of."""
 FACTS = [{}, *({name: ORDER[name] for name in list(ORDER)[: count + 1]} for count in range(3))]
-
-
-def test_english_and_italian_have_the_same_situations() -> None:
-    assert languages() == ("en", "it")
-    assert set(replies("en").situations) == set(replies("it").situations) >= {*INTENTS, "disclosure", "failure"}
-    assert set(replies("en").strategies) == set(replies("it").strategies) == set(STRATEGIES)
 
 
 @for_each("language, strategy", list(product(languages(), STRATEGIES)))
@@ -62,7 +88,7 @@ def test_every_situation_renders_with_and_without_facts_in_two_wordings(language
 
 
 @pytest.mark.reply_sets
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", languages(RULES_FILE))
 @for_each("strategy", STRATEGIES)
 def test_every_draft_passes_the_check(language: str, strategy: str) -> None:
     """As a draft; and where it is worded for the strategy, also on its own.
@@ -134,13 +160,11 @@ def test_openers_and_wordings_change_together() -> None:
 
 
 def test_a_crisis_is_answered_to_the_letter_with_numbers_to_call() -> None:
-    numbers = {"en": ("112", "911", "988", "116 123"), "it": ("112", "02 2327 2327")}
     for language, strategy, profile in product(languages(), STRATEGIES, PROFILES):
         for turn in range(2):
             draft = draft_reply("crisis", strategy, {}, language, ["…"] * turn, profile)
             assert draft.verbatim
-            assert all(number in draft.text for number in numbers[language])
-            assert "person" in draft.text
+            assert all(told in draft.text for told in CRISIS[language])
             assert "!" not in draft.text
 
 
@@ -256,7 +280,7 @@ def test_an_unknown_intent_gets_the_fallback() -> None:
 
 @pytest.mark.parametrize(("profile", "language"), list(product(["wellbeing", "tutoring"], languages())))
 def test_a_profile_speaks_of_handing_over_in_words_of_its_own(profile: str, language: str) -> None:
-    promised = re.compile("colleag|colleg|order|ordin|will (?:call|contact)|minut|chiamer")
+    promised = re.compile(PROMISES[language])
     for situation in HANDOVER:
         own = replies(language, profile).situations[situation]
         assert own.verbatim
@@ -275,8 +299,9 @@ def test_a_profile_sounds_as_it_should_in_every_strategy(profile: str, language:
     for strategy, wording in wordings.items():
         assert bool(wording.openers) == (strategy != "direct_efficiency")
         for opener in wording.openers:
-            text = f"{opener} {SENTENCES[language]}"
-            assert check_reply(text, strategy, language, draft=text) == ()
+            if language in SENTENCES:
+                text = f"{opener} {SENTENCES[language]}"
+                assert check_reply(text, strategy, language, draft=text) == ()
             if wording.unless:  # an opener makes the next one superfluous
                 assert any(pattern.search(opener.lower()) for pattern in wording.unless), opener
 
@@ -285,7 +310,7 @@ def test_an_angry_caller_hears_one_apology_at_most() -> None:
     for language, situation, slots in product(languages(), INTENTS, FACTS):
         for turn in range(4):
             text = draft_reply(situation, "active_deescalation", slots, language, ["…"] * turn).text.lower()
-            assert sum(text.count(word) for word in ("sorry", "apolog", "dispiac", "scusa")) <= 1, text
+            assert len(re.findall(APOLOGIES[language], text)) <= 1, text
 
 
 def test_consent_and_handoff_are_verbatim() -> None:
@@ -309,7 +334,7 @@ def test_supported_language(wishes: tuple[str, ...], language: str) -> None:
 
 
 def test_rules_of_every_language_load() -> None:
-    for language in languages():
+    for language in languages(RULES_FILE):
         assert check_rules(language).forbidden["promise"]
 
 
