@@ -23,6 +23,7 @@ from emotionlayer_rasa.audio import load_audio
 from emotionlayer_rasa.errors import ChecksumError, DownloadError, ModelUnavailableError
 from emotionlayer_rasa.model_store import ModelStore
 from emotionlayer_rasa.transcription import TranscriptionSettings, VoskSettings, create_transcriber
+from emotionlayer_rasa.transcription.vosk import find_model
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
@@ -134,7 +135,9 @@ def test_a_real_model_is_downloaded_unpacked_and_heard_with(
     server.drops = [size // 2]
     seen: list[tuple[int, int | None]] = []
     cache = big_folder / "cache"
-    settings = TranscriptionSettings(language="ko", fallback=None, vosk=VoskSettings(base_url=server.url))
+    # Packed here, so that it has not the sum of Vosk's own archive.
+    vosk = VoskSettings(base_url=server.url, sha256=hashlib.sha256(korean_archive.read_bytes()).hexdigest())
+    settings = TranscriptionSettings(language="ko", fallback=None, vosk=vosk)
     transcriber = create_transcriber(settings, ModelStore(cache, lambda *state: seen.append(state)))
     assert transcriber.model == f"vosk/{KOREAN}"
     assert transcriber.transcribe(load_audio(DATA / "ko_music_where.flac")).text == "음악 어디에"
@@ -146,6 +149,16 @@ def test_a_real_model_is_downloaded_unpacked_and_heard_with(
     assert len(done) > 100
     assert {total for _, total in seen} == {size}
     assert leftovers(cache) == []
+
+
+def test_an_archive_with_another_sum_than_the_catalogue_s_is_refused(server: Server, tmp_path: Path) -> None:
+    row = find_model("de")
+    server.files[f"{row.name}.zip"] = small_archive(folder=f"{row.name}/")
+    settings = TranscriptionSettings(language="de", fallback=None, vosk=VoskSettings(base_url=server.url))
+    with pytest.raises(ChecksumError, match=f"{row.sha256} is required; nothing was installed"):
+        create_transcriber(settings, ModelStore(tmp_path))
+    assert leftovers(tmp_path) == []
+    assert not (tmp_path / row.name).exists()
 
 
 def test_a_cached_model_is_not_fetched_again(server: Server, tmp_path: Path) -> None:

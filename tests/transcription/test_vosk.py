@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import weakref
@@ -11,6 +12,7 @@ import pytest
 
 from emotionlayer_rasa.audio import Waveform, load_audio
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError, UnknownLanguageError
+from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.settings import read_settings
 from emotionlayer_rasa.transcription import Transcriber, TranscriptionSettings, VoskSettings, create_transcriber
 from emotionlayer_rasa.transcription import vosk as vosk_module
@@ -353,6 +355,13 @@ def test_every_language_has_one_model() -> None:
     assert len(codes) == len(set(codes))
     assert all(row.name.startswith("vosk-model-small-") for row in catalogue())
     assert len(codes) > 25
+
+
+def test_the_archives_of_the_languages_that_are_spoken_have_a_sum() -> None:
+    sums = [row.sha256 for row in catalogue() if row.sha256 is not None]
+    assert len(sums) == len(set(sums)) == 17
+    assert all(re.fullmatch("[0-9a-f]{64}", given) for given in sums)
+    assert all(find_model(language).sha256 for language in languages())
 
 
 @pytest.mark.parametrize(
