@@ -1,4 +1,4 @@
-# make demo    set everything up and hear a call go through the assistant (ARGS="--audio a.wav b.wav")
+# make demo    set everything up and hear a call go through the assistant (ARGS="--audio a.wav b.wav", "--language de")
 # make test    set everything up and run all tests (ARGS="-m server" …: the marks are in pyproject.toml)
 # make test-fast    the tests that have none of the marks in pyproject.toml (servers, training, whole sets of replies …)
 # make lint    style, types and the rules between the rooms
@@ -15,7 +15,8 @@ export PYTHONWARNINGS := ignore
 
 .PHONY: demo test test-fast lint model clean programs
 
-demo: .venv/.demo models/assistant.tar.gz
+# In another language the demo trains an assistant of its own.
+demo: .venv/.demo $(if $(findstring --language,$(ARGS)),,models/assistant.tar.gz)
 	@$(PY) -m emotionlayer_rasa.cli demo $(ARGS)
 
 test: .venv/.test programs

@@ -97,9 +97,14 @@ def read_own_file(kind: type[T], language: str, file: str) -> T | None:
     Raises:
         ConfigurationError: as :func:`read_file`.
     """
-    path = _own_folder() / language / file
+    path = own_file(language, file)
     content = _content(path, str(path)) if path.is_file() else None
     return None if content is None else read_settings(kind, content, str(path))
+
+
+def own_file(language: str, file: str) -> Path:
+    """Where the bot's own file of that name is, or would be."""
+    return _own_folder() / language / file
 
 
 def find_text(language: str, file: str, *, own: bool = True) -> tuple[str, str] | None:

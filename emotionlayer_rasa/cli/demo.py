@@ -1,4 +1,4 @@
-"""``emotionlayer demo``: a spoken call through the assistant of this folder, every server a real one."""
+"""``emotionlayer demo``: a call through the assistant of this folder, every server a real one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
     from rich.console import Console
 
-    from emotionlayer_rasa.cli.recordings import Call, Recording
+    from emotionlayer_rasa.cli.recordings import Call, Recording, TypedLine
     from emotionlayer_rasa.cli.servers import Servers
     from emotionlayer_rasa.utterance import EmotionReading
 
@@ -37,29 +38,49 @@ SHOWN_SLOTS = (
 @click.command()
 @click.option("--audio", type=click.Path(path_type=Path), multiple=True, metavar="FILES", help="Your recordings.")
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
-@click.option("--model", type=click.Path(path_type=Path), default="models/assistant.tar.gz", show_default=True)
+@click.option("--language", metavar="CODE", help="Another language than that of config.yml, such as de.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A trained assistant. [default: models/assistant.tar.gz, or models/assistant-CODE.tar.gz]",
+)
 @click.option("--out", type=click.Path(path_type=Path), default="demo-output", show_default=True)
 @click.option("--keep", is_flag=True, help="Then leave the servers up, to talk to the assistant in a browser.")
-def demo(audio: tuple[Path, ...], more: tuple[Path, ...], model: Path, out: Path, keep: bool) -> None:
+def demo(
+    audio: tuple[Path, ...],
+    more: tuple[Path, ...],
+    language: str | None,
+    model: Path | None,
+    out: Path,
+    keep: bool,
+) -> None:
     """Start the servers, hold a call through the voice channel, show each turn, stop the servers.
 
     Run it in the assistant's folder (the one that holds config.yml). Without --audio it plays clips of CREMA-D
-    that come with the package.
+    that come with the package. In another language it trains the assistant first, once, and types the lines of
+    demo.yml, as there are no recordings.
     """
     from rich.console import Console
 
     from emotionlayer_rasa.cli.recordings import find_calls
     from emotionlayer_rasa.cli.servers import Servers
+    from emotionlayer_rasa.cli.translation import language_of_folder
+    from emotionlayer_rasa.conversation import LANGUAGE_VARIABLE
+    from emotionlayer_rasa.language import language_code
 
     _on_stop(_interrupt)  # SIGINT too: a shell's background job starts with it ignored
     console = Console(highlight=False)
-    calls = find_calls((*audio, *more))
+    language = language_code(language) if language else language_of_folder()
+    calls = find_calls((*audio, *more), language)
     shown = False
     try:
+        assistant = _assistant(language, model, out, console)
         with (
-            Servers(out / "logs", {"RASA_TELEMETRY_ENABLED": "false"}) as servers,
-            start_assistant(servers, model, out, console) as http,
+            Servers(out / "logs", {"RASA_TELEMETRY_ENABLED": "false", LANGUAGE_VARIABLE: language}) as servers,
+            start_assistant(servers, assistant, out, console) as http,
         ):
+            if any(call.spoken for call in calls):
+                _wait_for_ears(servers, http, console)
             for number, call in enumerate(calls, 1):
                 _hold_call(console, http, call, out / f"call-{number}.png")
             if not keep:
@@ -86,28 +107,51 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def start_assistant(servers: Servers, model: Path, out: Path, console: Console) -> httpx.Client:
-    """Start the language model (where installed), the action server and Rasa; return a client of Rasa's server."""
+@dataclass(frozen=True)
+class Assistant:
+    """What is started: a trained model and the credentials of its channels, in a language."""
+
+    language: str
+    model: Path
+    credentials: Path
+
+
+def _assistant(language: str, model: Path | None, out: Path, console: Console) -> Assistant:
+    """The assistant of this folder; trained first where another language than the folder's is asked for."""
+    from emotionlayer_rasa.cli.translation import language_of_folder, train, translated_credentials
+
+    if language == language_of_folder():
+        return Assistant(language, model or Path("models/assistant.tar.gz"), Path("credentials.yml"))
+    if model is None:
+        model = Path(f"models/assistant-{language}.tar.gz")
+        with console.status("Training the assistant in this language (half a minute, the first time)"):
+            train(language, model)
+    return Assistant(language, model, translated_credentials(language, out))
+
+
+def start_assistant(servers: Servers, assistant: Assistant, out: Path, console: Console) -> httpx.Client:
+    """Start the language model (English only), the action server and Rasa; return a client of Rasa's server."""
     import httpx
     import yaml
 
     from emotionlayer_rasa.cli.servers import free_port
     from emotionlayer_rasa.errors import ConfigurationError
+    from emotionlayer_rasa.language import DEFAULT_LANGUAGE
     from emotionlayer_rasa.response.llm.server import local_llm_available
 
-    if not model.is_file():
-        raise ConfigurationError(f"No trained assistant at {model}. Train it with: make model")
+    if not assistant.model.is_file():
+        raise ConfigurationError(f"No trained assistant at {assistant.model}. Train it with: make model")
     began = time.monotonic()
     rasa_port, action_port, llm_port = free_port(), free_port(), free_port()
     endpoints = yaml.safe_load(Path("endpoints.yml").read_text(encoding="utf-8"))
     endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{action_port}/webhook"
-    with_llm = local_llm_available()
+    with_llm = assistant.language == DEFAULT_LANGUAGE and local_llm_available()  # SmolLM2 invents words elsewhere
     if with_llm:
         endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
         servers.start("llm", [sys.executable, "-m", "emotionlayer_rasa.cli", "llm", "--port", str(llm_port)])
     else:
         endpoints.pop("llm", None)
-        console.print("No local language model is installed: templates answer.")
+        console.print("There is no local language model for this language: templates answer.")
     out.mkdir(parents=True, exist_ok=True)
     endpoints_file = out / "endpoints.yml"
     endpoints_file.write_text(yaml.safe_dump(endpoints), encoding="utf-8")
@@ -127,16 +171,16 @@ def start_assistant(servers: Servers, model: Path, out: Path, console: Console) 
         "--port",
         str(rasa_port),
     ]
-    files = ["--model", str(model), "--endpoints", str(endpoints_file), "--credentials", "credentials.yml"]
+    files = ["--model", str(assistant.model), "--endpoints", str(endpoints_file)]
+    files += ["--credentials", str(assistant.credentials)]
     servers.start("rasa", [*run, *files])
     address = f"http://127.0.0.1:{rasa_port}"
     headers = _authorisation()
-    with console.status("Starting the servers (the very first start may download a speech model)"):
+    with console.status("Starting the servers"):
         if with_llm:
             servers.wait("llm", f"http://127.0.0.1:{llm_port}/health", lambda answer: answer.status_code == 200)
         servers.wait("actions", f"http://127.0.0.1:{action_port}/health", lambda answer: answer.status_code == 200)
         servers.wait("rasa", f"{address}/status", lambda answer: bool(answer.json().get("model_file")))
-        servers.wait("rasa", f"{address}/webhooks/voice/", _hears, seconds=600, headers=headers)
     console.print(f"All servers are ready after {time.monotonic() - began:.0f} s (logs: {out / 'logs'}).")
     return httpx.Client(base_url=address, headers=headers, timeout=120, trust_env=False)
 
@@ -148,6 +192,12 @@ def _authorisation() -> dict[str, str]:
     credentials = yaml.safe_load(Path("credentials.yml").read_text(encoding="utf-8"))
     token = (credentials.get("emotionlayer_rasa.VoiceInput") or {}).get("token")
     return {"Authorization": f"Bearer {os.path.expandvars(token)}"} if token else {}
+
+
+def _wait_for_ears(servers: Servers, http: httpx.Client, console: Console) -> None:
+    """Wait until the voice channel hears; what is typed needs no ears, and no download of a speech model."""
+    with console.status("Loading what hears (the very first start may download a speech model)"):
+        servers.wait("rasa", f"{http.base_url}/webhooks/voice/", _hears, seconds=600, headers=dict(http.headers))
 
 
 def _hears(answer: httpx.Response) -> bool:
@@ -170,34 +220,33 @@ def _hold_call(console: Console, http: httpx.Client, call: Call, picture: Path) 
     opening = http.post("/webhooks/voice/webhook", json={"sender": sender, "message": "/session_start"})
     for message in opening.raise_for_status().json()["messages"]:
         console.print(f"[bold]assistant[/]  {message.get('text', '')}", soft_wrap=True)
-    for number, recording in enumerate(call.recordings, 1):
-        turns.append(_hold_turn(console, http, sender, number, recording))
-    draw_call(f"Emotion over the call · {call.source}", turns, picture)
-    console.print(f"\nPicture of the call: {picture}\n", soft_wrap=True)
+    for number, turn in enumerate(call.turns, 1):
+        turns.append(_hold_turn(console, http, sender, number, turn))
+    if any(emotion.source != "none" for _, emotion in turns):
+        draw_call(f"Emotion over the call · {call.source}", turns, picture)
+        console.print(f"\nPicture of the call: {picture}\n", soft_wrap=True)
 
 
 def _hold_turn(
-    console: Console, http: httpx.Client, sender: str, number: int, recording: Recording
+    console: Console, http: httpx.Client, sender: str, number: int, turn: Recording | TypedLine
 ) -> tuple[str, EmotionReading]:
     from emotionlayer_rasa.utterance import EmotionReading
 
     began = time.perf_counter()
-    answer = http.post(
-        "/webhooks/voice/webhook",
-        data={"sender": sender},
-        files={"audio": (recording.path.name, recording.path.read_bytes())},
-    )
+    answer = http.post("/webhooks/voice/webhook", **turn.request(sender))
     round_trip_ms = 1000 * (time.perf_counter() - began)
     body = answer.json()
-    console.print(f"\n[bold]{number}[/]  {recording.path.name}  [dim]{recording.note}[/]")
+    console.print(f"\n[bold]{number}[/]  {turn.title}  [dim]{turn.note}[/]")
     if answer.is_error:
         console.print(f"   [red]error[/]    {body['error']['code']}: {body['error']['message']}", soft_wrap=True)
-        return recording.note, EmotionReading()
+        return turn.note, EmotionReading()
     emotion = EmotionReading(**body["emotion"])
     tracker = http.get(f"/conversations/{sender}/tracker").json()
     for name, value in _described(body, emotion, tracker, round_trip_ms):
         console.print(f"   [bold]{name:<9}[/]{value}", soft_wrap=True)
-    return recording.note.removeprefix("acted: "), emotion
+    if emotion.source == "none" and body["words"]:
+        emotion = EmotionReading(**body["words"]["emotion"])
+    return turn.note.removeprefix("acted: "), emotion
 
 
 def _described(

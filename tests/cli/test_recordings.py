@@ -12,7 +12,7 @@ def test_the_users_files_are_the_only_call(tmp_path):
     file = tmp_path / "mine.wav"
     file.write_bytes(b"RIFF")
     (call,) = find_calls((file,))
-    assert [recording.path for recording in call.recordings] == [file]
+    assert [recording.path for recording in call.turns] == [file]
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -27,15 +27,31 @@ def test_without_files_net_programs_or_corpora_there_are_clips_all_the_same(monk
     monkeypatch.setattr(socket, "socket", None)
     (call,) = find_calls(())
     assert "Open Database License" in call.source
-    for recording in call.recordings:
+    for recording in call.turns:
         assert load_audio(recording.path).duration_s > 1.0
+
+
+def test_in_another_language_a_customer_types(root: Path, monkeypatch):
+    monkeypatch.chdir(root)
+    (call,) = find_calls((), "de")
+    assert not call.spoken
+    assert len(call.turns) == 5
+    asked = call.turns[0].request("caller")
+    assert asked == {"json": {"sender": "caller", "message": "Guten Tag, ich brauche Hilfe."}}
+    (own,) = find_calls((CLIPS / "README.md",), "de")
+    assert own.spoken
+
+
+def test_a_language_without_lines_is_named():
+    with pytest.raises(ConfigurationError, match=r"no languages/xx/demo\.yml.*--audio"):
+        find_calls((), "xx")
 
 
 def test_the_shop_call_is_added_in_a_checkout(root: Path, monkeypatch):
     monkeypatch.chdir(root)
     acted, shop = find_calls(())
-    assert [recording.note for recording in acted.recordings] == [f"acted: {emotion}" for _, emotion in ACTED]
-    assert shop.recordings[0].path.name == "en_order.flac"
+    assert [recording.note for recording in acted.turns] == [f"acted: {emotion}" for _, emotion in ACTED]
+    assert shop.turns[0].path.name == "en_order.flac"
 
 
 def test_every_clip_stands_in_the_readme_that_names_its_licence():

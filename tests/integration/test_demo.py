@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from emotionlayer_rasa.cli.demo import _authorisation
+from emotionlayer_rasa.cli.translation import train
 
 COMMAND = [sys.executable, "-m", "emotionlayer_rasa.cli", "demo"]
 
@@ -60,6 +61,32 @@ def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_p
         ):
             assert part in turn, f"no {part} in: {turn}"
     assert (tmp_path / "call-1.png").read_bytes().startswith(b"\x89PNG")
+    assert left_running(tmp_path) == []
+
+
+def test_a_customer_types_in_german(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    german = tmp_path / "assistant-de.tar.gz"
+    train("de", german)
+    demo = subprocess.run(
+        [*COMMAND, "--language", "de", "--model", str(german), "--out", str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for said in (
+        "Klang Ihrer Stimme",
+        "Bestellnummer",
+        "order_status=verspätet",
+        "am nächsten Montag",
+        "dem Team",
+    ):
+        assert said in demo.stdout
+    assert "action_escalate_to_human" in demo.stdout
+    assert "error" not in demo.stdout
     assert left_running(tmp_path) == []
 
 
