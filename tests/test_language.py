@@ -69,8 +69,9 @@ def test_a_language_has_one_code_however_it_is_written(written: str, tag: str, c
 
 
 def test_languages_are_those_that_have_the_file() -> None:
-    assert languages() == ("en", "it")
-    assert languages("ghost_words.yml") == ("en", "it", "ko")
+    assert languages() == ("de", "en", "es", "fr", "it", "pt")
+    assert languages("ghost_words.yml") == ("de", "en", "es", "fr", "it", "ko", "pt")
+    assert languages("check.yml") == ("en", "it")
     assert languages("nothing.yml") == ()
 
 
