@@ -1,4 +1,4 @@
-"""What is masked before a summary leaves the machine, written and spoken, in both languages."""
+"""What is masked before a summary leaves the machine, written and spoken, in every language."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ from emotionlayer_rasa.handoff.redaction import redact
         ("my pin is 4821", "my pin is [number]"),
         ("il codice di sicurezza è 123", "il codice di sicurezza è [number]"),
         ("I was born on 12/05/1980", "I was born on [date]"),
+        ("null eins sieben sechs drei vier fünf sechs sieben acht", "[number]"),
+        ("mi teléfono es seis cero cero uno dos tres cuatro cinco seis", "mi teléfono es [number]"),
+        ("zéro six douze trente-quatre cinquante-six soixante-dix-huit", "[number]"),
+        ("nove um dois três quatro cinco seis sete oito", "[number]"),
+        ("maria punkt schmidt ät beispiel punkt de", "[email]"),
+        ("maria punto garcia arroba ejemplo punto es", "[email]"),
+        ("marie point dupont arobase exemple point fr", "[email]"),
+        ("maria ponto silva arroba exemplo ponto pt", "[email]"),
+        ("meine PIN ist 4821", "meine PIN ist [number]"),
+        ("geboren am 12.05.1980", "geboren am [date]"),
+        ("ich heiße Maria Schmidt und meine Bestellung fehlt", "ich heiße [name] und meine Bestellung fehlt"),
+        ("me llamo María García y quiero hablar", "me llamo [name] y quiero hablar"),
+        ("je m'appelle Marie Dupont et ma commande", "je m'appelle [name] et ma commande"),
+        ("chamo-me Maria Silva e quero ajuda", "chamo-me [name] e quero ajuda"),
+        ("ich bin sehr wütend", "ich bin sehr wütend"),
+        ("estoy muy enfadada", "estoy muy enfadada"),
+        ("je suis très en colère", "je suis très en colère"),
+        ("estou muito zangada", "estou muito zangada"),
         ("sono nato il 12.05.1980", "sono nato il [date]"),
         ("My name is John Smith and I want a refund", "My name is [name] and I want a refund"),
         ("my name is, uh, anna maria de luca", "my name is, uh, [name]"),
