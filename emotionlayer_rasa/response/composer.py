@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Awaitable, Callable, Literal, Mapping, Sequence
 
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError, LLMError
-from emotionlayer_rasa.language import languages
+from emotionlayer_rasa.language import languages, normalise, read_file
 from emotionlayer_rasa.response.answer import answer_schema, read_answer, read_wording
 from emotionlayer_rasa.response.early import EarlySentence
 from emotionlayer_rasa.response.llm import LLMClient
@@ -135,7 +136,7 @@ class ReplyComposer:
         """
         started = time.perf_counter()
         strategy = utterance.affect.strategy if utterance.affect.strategy in STRATEGIES else "direct_efficiency"
-        if self._profile in CRISIS_PROFILES and _in_danger(utterance):
+        if self._profile in CRISIS_PROFILES and _in_danger(utterance, language):
             situation, strategy = CRISIS, _CALM
         draft = draft_reply(situation, strategy, slots, language, said, self._profile)
         timings = {"template": _ms_since(started)}
@@ -261,9 +262,18 @@ def _early_sentence(task: WordingTask, say_early: SayEarly) -> EarlySentence:
     return EarlySentence(task, say)
 
 
-def _in_danger(utterance: Utterance) -> bool:
-    """Whether the caller's words speak of danger; False where the words were not read."""
+def _in_danger(utterance: Utterance, language: str) -> bool:
+    """Whether the caller's words speak of danger, or of suicide in so many words."""
+    said = f" {normalise(utterance.transcript.text, ' ')} "
+    if any(phrase in said for phrase in _crisis_phrases(language)):
+        return True
     return utterance.words is not None and utterance.words.cues.get("danger", 0.0) >= DANGER
+
+
+@cache
+def _crisis_phrases(language: str) -> tuple[str, ...]:
+    phrases = read_file(tuple[str, ...], language, "crisis.yml")
+    return tuple(f" {normalise(phrase, ' ')} " for phrase in phrases)
 
 
 def _ms_since(started: float) -> float:

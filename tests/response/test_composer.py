@@ -567,6 +567,25 @@ def test_a_caller_in_danger_hears_the_crisis_lines_to_the_letter(
     assert endpoint.requests
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "I cannot go on, I want to kill myself tonight."),
+        ("it", "non ce la faccio più, voglio farla finita"),
+        ("de", "Ich will nicht mehr leben."),
+        ("es", "Ya no puedo más, quiero morirme."),
+        ("fr", "j’ai envie d’en finir"),
+        ("pt", "Já não quero viver."),
+    ],
+)
+def test_who_says_it_in_so_many_words_is_never_missed(endpoint: Endpoint, language: str, said: str) -> None:
+    for words in (TextReading(), None):  # read or not
+        calm = replace(ANGRY, transcript=Transcript(said, language=language), words=words)
+        answer = asyncio.run(composer(endpoint, "wellbeing").reply(calm, "greet", {}, language=language))
+        assert answer.text == draft_reply("crisis", answer.strategy, {}, language, profile="wellbeing").text
+    assert endpoint.requests == []
+
+
 def test_in_customer_support_danger_is_a_matter_for_rules(endpoint: Endpoint) -> None:
     endpoint.script = [completion(GOOD_TEXT)]
     assert "911" not in reply(composer(endpoint), in_danger(1.0)).text

@@ -46,8 +46,8 @@ def test_every_value_is_one_that_the_readme_defines():
 
 def test_there_are_as_many_as_the_readme_says_and_none_twice():
     count = Counter(line["language"] for line in LINES)
-    assert len(HANDS) == 12
-    assert set(count.values()) == {1440}
+    assert len(HANDS) == 27
+    assert 3230 <= min(count.values()) <= max(count.values()) < 3240
     assert f"{len(LINES):,} invented utterances" in README
     assert f"over {len({line['domain'] for line in LINES})} domains" in README
     assert len({(line["language"], line["text"].lower()) for line in LINES}) == len(LINES)
@@ -56,11 +56,13 @@ def test_there_are_as_many_as_the_readme_says_and_none_twice():
 @pytest.mark.parametrize("hand", list(HANDS))
 def test_hits_and_near_misses_are_balanced(hand):
     pairs = Counter((line["language"], line["pair"]) for line in HANDS[hand] if line["pair"] != "-")
-    assert sum(size for size in pairs.values() if size > 1) >= 0.45 * len(HANDS[hand])
+    paired = sum(size for size in pairs.values() if size > 1)
+    plain = hand >= "hand24"
+    assert paired == 0 if plain else paired >= 0.45 * len(HANDS[hand])
     for language in LANGUAGES:
         own = [line for line in HANDS[hand] if line["language"] == language]
         hits = Counter(cue for line in own for cue in cues(line))
-        assert min(hits[cue] for cue in CUES) >= 7, (language, hits)
+        assert min(hits[cue] for cue in CUES) >= (3 if plain else 7), (language, hits)
         felt = Counter(name for line in own for name in line["emotion"].split("+"))
         assert min(felt[name] for name in EMOTIONS) >= 5, (language, felt)
 
@@ -75,7 +77,7 @@ def test_the_agreement_is_what_the_readme_says():
     of_text = {(hand, line["language"], line["text"]): line for hand, lines in HANDS.items() for line in lines}
     again = read("second_labels.tsv")
     pairs = [(of_text[line["hand"], line["language"], line["text"]], line) for line in again]
-    assert len(pairs) == 864
+    assert len(pairs) == 1584
     looks = {"emotion (the first)": lambda line: line["emotion"].split("+")[0]}
     looks |= {cue: lambda line, cue=cue: cue in cues(line) for cue in CUES}
     looks |= {name: lambda line, name=name: line[name] for name in ("holder", "time")}
