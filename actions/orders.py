@@ -19,6 +19,8 @@ _ORDER_BOOK = Path(__file__).parent / "order_book.yml"
 _NUMBER_LENGTH = 4
 _LONGEST_PHRASE = 3
 """Words of a number that is made in a way of its own ("soixante et onze")."""
+_LONGEST_WORD = 40
+"""Letters of the longest number of four digits in one word; German's has 36."""
 _TENS = range(20, 100, 10)
 _AND, _NO_NUMBER = "and", ""
 
@@ -85,7 +87,7 @@ def _parts(text: str, words: Mapping[str, int | str]) -> Iterator[int | str]:
     """The value of each number word, figures as they are, ``_AND``, and ``_NO_NUMBER`` for any other word."""
     found: list[str] = []
     for word in re.findall(r"\d+|[^\W\d_]+", fold(text)):
-        found += _split(word, words) or [word]
+        found += (_split(word, words) if len(word) <= _LONGEST_WORD else None) or [word]
     start = 0
     while start < len(found):
         ends = range(min(start + _LONGEST_PHRASE, len(found)), start, -1)

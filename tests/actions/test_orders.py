@@ -46,6 +46,8 @@ from emotionlayer_rasa.language import languages
         ("zweitausendzweihundertneunzig", "de", "2290"),
         ("dreiunddreißig zwölf", "de", "3312"),
         ("fünfundvierzig null eins", "de", "4501"),
+        ("neuntausendneunhundertneunundneunzig", "de", "9999"),
+        ("ein" * 20_000, "de", None),
         ("ich habe ein problem und zwei fragen", "de", None),
         ("uno cero cuatro dos", "es", "1042"),
         ("diez cuarenta y dos", "es", "1042"),
