@@ -586,6 +586,26 @@ def test_who_says_it_in_so_many_words_is_never_missed(endpoint: Endpoint, langua
     assert endpoint.requests == []
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "My mother will kill me if I fail this test."),
+        ("it", "Mia madre vuole uccidermi se prendo un quattro."),
+        ("de", "Meine Mutter wird mich umbringen, wenn ich durchfalle."),
+        ("es", "Mi madre va a matarme, quiero acabar con todo el temario hoy."),
+        ("fr", "Ma mère va me tuer. Que dit Camus du suicide ?"),
+        ("pt", "A minha mãe vai matar-me, tenho de acabar com tudo hoje."),
+    ],
+)
+def test_a_way_of_speaking_is_no_crisis(endpoint: Endpoint, language: str, said: str) -> None:
+    calm = replace(ANGRY, transcript=Transcript(said, language=language), words=None)
+    answer = asyncio.run(composer(endpoint, "tutoring").reply(calm, "greet", {}, language=language))
+    lines = [
+        draft_reply("crisis", answer.strategy, {}, language, ["…"] * turn, "tutoring").text for turn in range(2)
+    ]
+    assert answer.text not in lines
+
+
 def test_in_customer_support_danger_is_a_matter_for_rules(endpoint: Endpoint) -> None:
     endpoint.script = [completion(GOOD_TEXT)]
     assert "911" not in reply(composer(endpoint), in_danger(1.0)).text
