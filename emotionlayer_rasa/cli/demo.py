@@ -145,13 +145,15 @@ def start_assistant(servers: Servers, assistant: Assistant, out: Path, console: 
     rasa_port, action_port, llm_port = free_port(), free_port(), free_port()
     endpoints = yaml.safe_load(Path("endpoints.yml").read_text(encoding="utf-8"))
     endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{action_port}/webhook"
-    with_llm = assistant.language == DEFAULT_LANGUAGE and local_llm_available()  # SmolLM2 invents words elsewhere
+    speaks = assistant.language == DEFAULT_LANGUAGE  # SmolLM2 invents words in any other
+    with_llm = speaks and local_llm_available()
     if with_llm:
         endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
         servers.start("llm", [sys.executable, "-m", "emotionlayer_rasa.cli", "llm", "--port", str(llm_port)])
     else:
         endpoints.pop("llm", None)
-        console.print("There is no local language model for this language: templates answer.")
+        lack = "is installed" if speaks else f"speaks the language '{assistant.language}'"
+        console.print(f"No local language model {lack}: templates answer.")
     out.mkdir(parents=True, exist_ok=True)
     endpoints_file = out / "endpoints.yml"
     endpoints_file.write_text(yaml.safe_dump(endpoints), encoding="utf-8")

@@ -29,10 +29,10 @@ def left_running(out: Path) -> list[str]:
     return found
 
 
-def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_path: Path) -> None:
-    clips = [str(data / "en_order.flac"), str(data / "en_complaint.flac")]
+def run_demo(root: Path, *arguments: str) -> str:
+    """What the demonstration shows."""
     demo = subprocess.run(
-        [*COMMAND, "--model", str(model), "--out", str(tmp_path), "--audio", *clips],
+        [*COMMAND, *arguments],
         cwd=root,
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
@@ -40,7 +40,13 @@ def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_p
         timeout=300,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    opening, order, complaint = demo.stdout.split(".flac")[0], *demo.stdout.split(".flac")[1:]
+    return demo.stdout
+
+
+def test_a_call_is_shown_turn_by_turn(model: Path, root: Path, data: Path, tmp_path: Path) -> None:
+    clips = [str(data / "en_order.flac"), str(data / "en_complaint.flac")]
+    shown = run_demo(root, "--model", str(model), "--out", str(tmp_path), "--audio", *clips)
+    opening, order, complaint = shown.split(".flac")
     assert "your files" in opening
     assert "tone of voice" in opening
     assert "order number" in order.lower()
@@ -68,15 +74,7 @@ def test_a_customer_types_in_german(root: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(root)
     german = tmp_path / "assistant-de.tar.gz"
     train("de", german)
-    demo = subprocess.run(
-        [*COMMAND, "--language", "de", "--model", str(german), "--out", str(tmp_path)],
-        cwd=root,
-        env={**os.environ, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert demo.returncode == 0, demo.stdout + demo.stderr
+    shown = run_demo(root, "--language", "de", "--model", str(german), "--out", str(tmp_path))
     for said in (
         "Klang Ihrer Stimme",
         "Bestellnummer",
@@ -84,9 +82,9 @@ def test_a_customer_types_in_german(root: Path, tmp_path: Path, monkeypatch: pyt
         "am nächsten Montag",
         "dem Team",
     ):
-        assert said in demo.stdout
-    assert "action_escalate_to_human" in demo.stdout
-    assert "error" not in demo.stdout
+        assert said in shown
+    assert "action_escalate_to_human" in shown
+    assert "error" not in shown
     assert left_running(tmp_path) == []
 
 
