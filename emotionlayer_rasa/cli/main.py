@@ -11,6 +11,7 @@ from emotionlayer_rasa.cli.benchmark import benchmark
 from emotionlayer_rasa.cli.check import check
 from emotionlayer_rasa.cli.decisions import decisions
 from emotionlayer_rasa.cli.demo import demo
+from emotionlayer_rasa.cli.doctor import doctor
 from emotionlayer_rasa.cli.evaluate import evaluate
 from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(adapt, analyze, benchmark, check, decisions, demo, evaluate),
+    *(adapt, analyze, benchmark, check, decisions, demo, doctor, evaluate),
     *(judge, llm, models, nlg, train, train_text),
 )
 for _command in _COMMANDS:

