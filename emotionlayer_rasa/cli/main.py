@@ -17,6 +17,7 @@ from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
 from emotionlayer_rasa.cli.nlg import nlg
+from emotionlayer_rasa.cli.report import report
 from emotionlayer_rasa.cli.train import train
 from emotionlayer_rasa.cli.train_text import train_text
 from emotionlayer_rasa.errors import EmotionLayerError
@@ -40,7 +41,7 @@ def main() -> None:
 
 _COMMANDS = (
     *(adapt, analyze, benchmark, check, decisions, demo, doctor, evaluate),
-    *(judge, llm, models, nlg, train, train_text),
+    *(judge, llm, models, nlg, report, train, train_text),
 )
 for _command in _COMMANDS:
     main.add_command(_command)
