@@ -119,6 +119,16 @@ def test_a_check_that_fails_tells_no_more_than_where() -> None:
     assert "secret" not in second.message
 
 
+def test_a_package_that_is_not_installed_is_named() -> None:
+    def check(_: None) -> Iterator[Finding]:
+        import no_such_package  # noqa: F401
+
+        yield from ()
+
+    (found,) = examine("thing", check, None)
+    assert (found.level, "'no_such_package' is not installed" in found.message) == ("error", True)
+
+
 # The machine
 
 

@@ -310,6 +310,22 @@ def test_a_tracker_store(tmp_path: Path) -> None:
     assert "satisfaction 0.80" in text
 
 
+def test_a_real_conversation_asked_of_its_server(assistant: Any, data: Path, tmp_path: Path) -> None:
+    sender, out = "report-real", tmp_path / "out.html"
+    assistant.hear(data / "en_complaint.flac", sender).raise_for_status()
+    assistant.say("This is outrageous, I am furious about it!", sender)
+    assistant.say("/ask_human", sender)
+    done = run("--url", str(assistant.http.base_url), "--sender", sender, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    text = visible(out.read_text(encoding="utf-8"))
+    assert "3 turns 2 analysed" in text
+    assert re.search(r"1 \S+ \S+ voice en voice ", text), text
+    assert re.search(r"2 \S+ \S+ voice \S*\s*words anger ", text), text
+    assert re.search(r"3 \S+ \S+ voice \S*\s*button ", text), text
+    assert f"handed over {ASKED}" in text
+    assert "outrageous" not in text
+
+
 def test_plotly_is_an_extra(dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "plotly"]:
         monkeypatch.delitem(sys.modules, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import warnings
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -91,6 +92,7 @@ def _print(findings: Sequence[Finding]) -> None:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without what packages and our own modules log or warn of while they are looked at."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own logs, which Rasa's import brings
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

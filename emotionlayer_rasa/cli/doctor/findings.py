@@ -45,6 +45,9 @@ def examine(subject: str, check: Check[T], thing: T) -> list[Finding]:
         findings.extend(check(thing))
     except EmotionLayerError as error:
         findings.append(Finding(subject, "error", str(error)))
+    except ModuleNotFoundError as error:
+        missing = f"The package '{error.name}' is not installed, and this needs it."
+        findings.append(Finding(subject, "error", missing, "Mend what the lines about packages name."))
     except Exception as error:
         findings.append(
             Finding(subject, "error", f"This could not be looked at ({describe(error)}).", "Please report it.")
