@@ -148,12 +148,12 @@ class Conversation:
     @cached_property
     def session(self) -> tuple[Event, ...]:
         """The events since this session began, with the one that began it; a message put back is left out."""
-        return _this_session(self.events)
+        return sessions(self.events)[-1]
 
     @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The caller's turns of this session, oldest first, at most the last hundred."""
-        return _turns(self.session)
+        return turns_of(self.session)[-LONGEST_MEMORY:]
 
     @cached_property
     def profile(self) -> EmotionalProfile | None:
@@ -232,13 +232,18 @@ def memory_days() -> float:
     return days
 
 
-def _this_session(events: Iterable[Event]) -> tuple[Event, ...]:
-    found: list[Event] = []
+def sessions(events: Iterable[Event]) -> tuple[tuple[Event, ...], ...]:
+    """The events of each session, oldest first, with the one that began it; a message put back is left out.
+
+    The first one holds what comes before any session was started, and may be empty.
+    """
+    found: list[list[Event]] = [[]]
     message, taken_back = None, False
     for event in events:
         kind = event.get("event")
         if kind in ("session_started", "restart"):
-            found, taken_back = [], False
+            found.append([])
+            taken_back = False
         elif kind == "rewind":
             taken_back = True
         elif kind == "user":
@@ -246,16 +251,24 @@ def _this_session(events: Iterable[Event]) -> tuple[Event, ...]:
             message, taken_back = event.get("message_id"), False
             if again:
                 continue
-        found.append(event)
-    return tuple(found)
+        found[-1].append(event)
+    return tuple(map(tuple, found))
 
 
-def _turns(session: Iterable[Event]) -> tuple[Turn, ...]:
+def since_withdrawal(session: Sequence[Event]) -> Sequence[Event]:
+    """The events of a session after a consent was withdrawn; all of them where none was.
+
+    What was read before is forgotten.
+    """
+    places = [place for place, event in enumerate(session) if _withdraws(event)]
+    return session[places[-1] + 1 :] if places else session
+
+
+def turns_of(session: Sequence[Event]) -> tuple[Turn, ...]:
+    """The caller's turns of a session that are not forgotten, oldest first; one for each ``user`` event."""
     turns: list[Turn] = []
-    for event in session:
-        if _withdraws(event):
-            turns = []
-        elif event.get("event") == "user":
+    for event in since_withdrawal(session):
+        if event.get("event") == "user":
             utterance = Utterance.from_event(event)
             entity = emotion_entity(event) or {}
             label = entity.get("label", entity.get("value"))
@@ -263,7 +276,7 @@ def _turns(session: Iterable[Event]) -> tuple[Turn, ...]:
             turns.append(Turn(utterance, known, float(event.get("timestamp") or 0.0)))
         elif turns and _sets(event, STRATEGY) and event.get("value") in STRATEGIES:
             turns[-1] = replace(turns[-1], strategy=event["value"])
-    return tuple(turns[-LONGEST_MEMORY:])
+    return tuple(turns)
 
 
 def _profile(session: Iterable[Event]) -> EmotionalProfile | None:

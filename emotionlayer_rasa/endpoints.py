@@ -51,11 +51,20 @@ def read_section(cls: type[S], name: str, path: str | Path | None = None) -> S |
         return None
     where = f"{file}, {name}"
     if isinstance(section, Mapping):
-        section = {key: _expanded(value, f"{where}.{key}") for key, value in section.items()}
+        section = expanded(section, where)
     return read_settings(cls, section, where)
 
 
-def _expanded(value: Any, where: str) -> Any:
+def expanded(value: Any, where: str) -> Any:
+    """What a YAML file holds, with the values of environment variables in place of their ``${NAME}``.
+
+    Raises:
+        ConfigurationError: names the variables that are not set, and the key.
+    """
+    if isinstance(value, Mapping):
+        return {key: expanded(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [expanded(item, where) for item in value]
     if not isinstance(value, str):
         return value
     missing = [name for name in re.findall(r"\$\{(\w+)\}", value) if name not in os.environ]

@@ -3,8 +3,9 @@
 A download is checked and appears in the cache as a whole or not at all, whatever interrupts it, and one process
 writes at a time. Layout of the cache::
 
-    <cache>/<name>/          an unpacked model
-    <cache>/<name>.sha256    SHA-256 of the archive it came from, recorded at the first download
+    <cache>/<name>/                an unpacked model
+    <cache>/<name>.sha256          SHA-256 of the archive it came from, recorded at the first download
+    <cache>/<name>.files.sha256    SHA-256 of each of its files, as ``sha256sum -c`` reads them in its folder
 """
 
 from __future__ import annotations
@@ -98,18 +99,57 @@ class ModelStore:
                     if not target.is_dir():  # another process may have fetched it meanwhile
                         self._download_and_unpack(name, url, sha256)
             except OSError as error:
-                raise ModelUnavailableError(
-                    f"The model '{name}' cannot be written to {self.cache_dir} ({error.strerror}). "
-                    f"Free some space there, or set {CACHE_VARIABLE} to a folder that can be written."
-                ) from error
+                raise self._unwritable(name, error) from error
         recorded = self._recorded_sum(name)
         if sha256 and recorded != sha256.lower():
             raise ChecksumError(
                 f"The model in {target} comes from an archive with SHA-256 {recorded or 'unknown'}, "
-                f"and {sha256.lower()} is required. Delete that folder to fetch the model again, "
-                "or correct 'sha256'."
+                f"and {sha256.lower()} is required. Delete that folder to fetch the model again, or install the "
+                f"right archive with 'emotionlayer models download {name} --from FILE'; or correct 'sha256'."
             )
         return target
+
+    def install(self, name: str, archive: Path, sha256: str | None = None) -> Path:
+        """Unpack an archive that was brought here by hand, in place of the model ``name`` that the cache may hold.
+
+        Args:
+            name: folder name in the cache.
+            archive: as :meth:`fetch` would download it.
+            sha256: as for :meth:`fetch`.
+
+        Returns:
+            The model's folder.
+
+        Raises:
+            DownloadError: the archive is missing or damaged.
+            ChecksumError: the archive has another SHA-256.
+            ModelUnavailableError: the cache folder cannot be written.
+        """
+        if not archive.is_file():
+            raise DownloadError(f"There is no file {archive}. Name the zip archive of the model '{name}'.")
+        try:
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            with self._sole_writer(name), self._partial(name) as partial:
+                self._unpack_checked(name, archive, partial, str(archive), sha256)
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        return self.cache_dir / name
+
+    def find(self, name: str) -> Path | None:
+        """The folder of the model ``name`` in the cache; None where it is not there. Nothing is downloaded."""
+        folder = self.cache_dir / name
+        return folder if folder.is_dir() else None
+
+    def recorded_files(self, name: str) -> dict[str, str]:
+        """SHA-256 of each file of a cached model when it was unpacked, by its path within the model's folder.
+
+        Empty where nothing was recorded: by an older release, or for a folder that was put there by hand.
+        """
+        try:
+            lines = self._files_record(name).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return {}
+        return {path: digest for digest, mark, path in (line.partition("  ") for line in lines) if mark}
 
     @contextmanager
     def _sole_writer(self, name: str) -> Iterator[None]:
@@ -125,23 +165,37 @@ class ModelStore:
             lock.release()
 
     def _download_and_unpack(self, name: str, url: str, sha256: str | None) -> None:
-        # Beside the target, so that the final rename stays on one file system.
+        with self._partial(name) as partial:
+            archive = partial / "archive.zip"
+            with _progress_bar(name) if self._on_progress is None else _given(self._on_progress) as progress:
+                _download(url, archive, name, progress)
+            actual = self._unpack_checked(name, archive, partial, url, sha256)
+            if not sha256:
+                logger.info("model_store.downloaded: '%s'; to pin it, set 'sha256: %s'", name, actual)
+
+    @contextmanager
+    def _partial(self, name: str) -> Iterator[Path]:
+        """A folder for what is not complete, beside the target: the final rename stays on one file system."""
         partial = self.cache_dir / f".{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
         with _afterwards(lambda: shutil.rmtree(partial, ignore_errors=True)):
-            archive = partial / "archive.zip"
-            with _progress_bar(name) if self._on_progress is None else _given(self._on_progress) as progress:
-                _download(url, archive, self.cache_dir / name, progress)
-            actual = self._checked_sum(name, url, archive, sha256)
-            model = _unpack(archive, partial / "unpacked", url)
-            _write_whole(self._record(name), f"{actual}  {name}.zip\n")
-            os.replace(model, self.cache_dir / name)
-            if not sha256:
-                logger.info("model_store.downloaded: '%s'; to pin it, set 'sha256: %s'", name, actual)
+            yield partial
+
+    def _unpack_checked(self, name: str, archive: Path, partial: Path, source: str, sha256: str | None) -> str:
+        actual = self._checked_sum(name, source, archive, sha256)
+        model = _unpack(archive, partial / "unpacked", source)
+        sums = {path.relative_to(model).as_posix(): sum_of(path) for path in files_below(model)}
+        _write_whole(self._record(name), f"{actual}  {name}.zip\n")
+        _write_whole(self._files_record(name), "".join(f"{digest}  {path}\n" for path, digest in sums.items()))
+        target = self.cache_dir / name
+        if target.is_dir():
+            os.replace(target, partial / "former")
+        os.replace(model, target)
+        return actual
 
     def _checked_sum(self, name: str, url: str, archive: Path, sha256: str | None) -> str:
-        actual = _sum_of(archive)
+        actual = sum_of(archive)
         recorded = self._recorded_sum(name)
         if sha256 and actual != sha256.lower():
             raise ChecksumError(
@@ -159,6 +213,15 @@ class ModelStore:
     def _record(self, name: str) -> Path:
         return self.cache_dir / f"{name}.sha256"
 
+    def _files_record(self, name: str) -> Path:
+        return self.cache_dir / f"{name}.files.sha256"
+
+    def _unwritable(self, name: str, error: OSError) -> ModelUnavailableError:
+        return ModelUnavailableError(
+            f"The model '{name}' cannot be written to {self.cache_dir} ({error.strerror}). "
+            f"Free some space there, or set {CACHE_VARIABLE} to a folder that can be written."
+        )
+
     def _recorded_sum(self, name: str) -> str | None:
         try:
             return self._record(name).read_text("ascii").split()[0]
@@ -166,11 +229,11 @@ class ModelStore:
             return None
 
 
-def _download(url: str, file: Path, target: Path, progress: Progress) -> None:
+def _download(url: str, file: Path, name: str, progress: Progress) -> None:
     """Write the body of ``url`` to ``file``, going on where a dropped connection left off if the server can."""
     host = urlsplit(url).netloc
     if time.monotonic() - _unreachable.get(host, -_UNREACHABLE_FOR_S) < _UNREACHABLE_FOR_S:
-        raise _failed(url, target, "the host could not be reached a moment ago")
+        raise _failed(url, name, "the host could not be reached a moment ago")
     done, version = 0, ""
     for attempt in range(1, _ATTEMPTS + 1):
         headers = {"Accept-Encoding": "identity"}
@@ -195,16 +258,16 @@ def _download(url: str, file: Path, target: Path, progress: Progress) -> None:
             return
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             _unreachable[host] = time.monotonic()
-            raise _failed(url, target, f"{host} cannot be reached ({error})") from error
+            raise _failed(url, name, f"{host} cannot be reached ({error})") from error
         except httpx.HTTPStatusError as error:
-            raise _failed(url, target, f"the server answered {error.response.status_code}") from error
+            raise _failed(url, name, f"the server answered {error.response.status_code}") from error
         except httpx.TransportError as error:
             if attempt == _ATTEMPTS:
                 cause = f"the connection broke {_ATTEMPTS} times ({type(error).__name__})"
-                raise _failed(url, target, cause) from error
+                raise _failed(url, name, cause) from error
             logger.warning("model_store.retry: connection lost after %d bytes of %s", done, url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _failed(url, target, str(error)) from error
+            raise _failed(url, name, str(error)) from error
 
 
 def _unpack(archive: Path, folder: Path, url: str) -> Path:
@@ -224,10 +287,11 @@ def _unpack(archive: Path, folder: Path, url: str) -> Path:
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
 
 
-def _failed(url: str, target: Path, cause: str) -> DownloadError:
+def _failed(url: str, name: str, cause: str) -> DownloadError:
     return DownloadError(
         f"The model could not be downloaded from {url}: {cause}. Check the connection and try again; or download "
-        f"the file elsewhere and unpack it as {target}, or anywhere else and set 'model' to its folder."
+        f"the file elsewhere and install it with 'emotionlayer models download {name} --from FILE', or unpack it "
+        "anywhere and set 'model' to its folder."
     )
 
 
@@ -239,7 +303,15 @@ def _damaged(url: str, cause: str) -> DownloadError:
     )
 
 
-def _sum_of(file: Path) -> str:
+def files_below(place: Path) -> list[Path]:
+    """The files of a folder and of those in it, sorted, without Python's bytecode; a file is its own list."""
+    if place.is_file():
+        return [place]
+    return sorted(path for path in place.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def sum_of(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -249,7 +321,7 @@ def _sum_of(file: Path) -> str:
 
 def _write_whole(file: Path, text: str) -> None:
     temporary = file.with_name(f".{file.name}.new")
-    temporary.write_text(text, "ascii")
+    temporary.write_text(text, "utf-8")
     os.replace(temporary, file)
 
 

@@ -231,7 +231,7 @@ def test_a_connection_that_keeps_dropping_leaves_nothing_and_a_later_call_succee
     server.files["toy.zip"] = small_archive()
     server.drops = [1000, 1000, 1000]
     store, url = ModelStore(tmp_path), f"{server.url}/toy.zip"
-    with pytest.raises(DownloadError, match=r"broke 3 times.*unpack it as"):
+    with pytest.raises(DownloadError, match=r"broke 3 times.*models download toy --from FILE"):
         store.fetch("toy", url)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
     assert store.fetch("toy", url).is_dir()
@@ -347,6 +347,42 @@ def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelUnavailableError, match="EMOTIONLAYER_CACHE"):
         ModelStore(tmp_path / "file" / "cache").fetch("toy", "http://127.0.0.1:9/toy.zip")
+
+
+def test_an_archive_that_was_brought_by_hand_takes_the_place_of_what_is_there(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "cache")
+    first, second = tmp_path / "first.zip", tmp_path / "second.zip"
+    first.write_bytes(small_archive("one"))
+    second.write_bytes(small_archive("two"))
+    assert store.find("toy") is None
+    folder = store.install("toy", first)
+    assert store.find("toy") == folder
+    assert (folder / "am" / "final.mdl").read_text() == "one"
+    with pytest.raises(ChecksumError, match=f"{second} has SHA-256 .*nothing was installed"):
+        store.install("toy", second)
+    assert (folder / "am" / "final.mdl").read_text() == "one"
+    (folder / "stray").write_text("of the first one")
+    assert store.install("toy", second, hashlib.sha256(second.read_bytes()).hexdigest()) == folder
+    assert sorted(path.name for path in folder.iterdir()) == ["am", "noise"]
+    assert (folder / "am" / "final.mdl").read_text() == "two"
+    assert leftovers(tmp_path / "cache") == []
+    with pytest.raises(DownloadError, match=r"no file .*third\.zip"):
+        store.install("toy", tmp_path / "third.zip")
+
+
+def test_the_sums_of_a_models_files_are_recorded_as_sha256sum_reads_them(server: Server, tmp_path: Path) -> None:
+    server.files["toy.zip"] = small_archive()
+    store = ModelStore(tmp_path)
+    folder = store.fetch("toy", f"{server.url}/toy.zip")
+    recorded = store.recorded_files("toy")
+    assert recorded == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("am/final.mdl", "noise")
+    }
+    check = ["sha256sum", "--check", "--quiet", str(tmp_path / "toy.files.sha256")]
+    assert subprocess.run(check, cwd=folder, check=False).returncode == 0
+    (folder / "noise").write_text("changed")
+    assert subprocess.run(check, cwd=folder, check=False, capture_output=True).returncode == 1
+    assert store.recorded_files("other") == {}
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

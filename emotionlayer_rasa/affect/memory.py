@@ -236,7 +236,7 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
     if not turns:
         return AffectiveMemory()
     states = [turn.utterance.affect for turn in turns]
-    answers = _answers(turns, states)
+    answers = answers_to(turns)
     known = [place for place, state in enumerate(states) if state.state != UNKNOWN]
     streak = _streak(states)
     tried = [found for found in answers if found.place in streak]
@@ -247,7 +247,7 @@ def remember(turns: Sequence[Turn], profile: EmotionalProfile | None = None) -> 
         current=_with_feedback(states[-1], answer, tried, profile),
         emotion=turns[-1].label,
         **{axis: _smoothed([getattr(state, axis) for state in states]) for axis in DIMENSIONS},
-        trend=_trend([_wellbeing(states[place]) for place in known[-TREND_TURNS:]]),
+        trend=_trend([wellbeing(states[place]) for place in known[-TREND_TURNS:]]),
         negative_streak=len(streak),
         peak=_peak(turns, states),
         last_strategy=turns[earlier[-1]].strategy or states[earlier[-1]].strategy if earlier else None,
@@ -276,7 +276,7 @@ def update_profile(turns: Sequence[Turn], profile: EmotionalProfile | None = Non
             len(known) + before
         )
     strategies = dict(profile.strategies) if profile else {}
-    for answer in _answers(turns, states):
+    for answer in answers_to(turns):
         helped, tried = strategies.get(answer.strategy, (0, 0))
         strategies[answer.strategy] = (helped + answer.helped, tried + 1)
     return EmotionalProfile(
@@ -288,10 +288,18 @@ def update_profile(turns: Sequence[Turn], profile: EmotionalProfile | None = Non
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """A strategy that answered a negative turn, the place of the next known turn, and whether it helped."""
+class Answer:
+    """A strategy that answered a negative turn, and what came of it.
+
+    Attributes:
+        strategy: one of the six.
+        to: place of the turn that it answered.
+        place: place of the next known turn.
+        helped: whether that is better by :data:`IMPROVEMENT`, or not negative any more.
+    """
 
     strategy: str
+    to: int
     place: int
     helped: bool
 
@@ -307,19 +315,23 @@ def _negative(state: AffectiveState) -> bool:
     return state.state in NEGATIVE_STATES and state.confidence >= NEGATIVE_CONFIDENCE
 
 
-def _wellbeing(state: AffectiveState) -> float:
+def wellbeing(state: AffectiveState) -> float:
+    """How a turn went, 0 (bad) .. 1 (good); see the top of this module."""
     sign = (state.state in POSITIVE_STATES) - (state.state in NEGATIVE_STATES)
     return (_or_middle(state.valence) + _MIDDLE + sign * state.confidence / 2) / 2
 
 
-def _answers(turns: Sequence[Turn], states: Sequence[AffectiveState]) -> list[_Answer]:
+def answers_to(turns: Sequence[Turn]) -> list[Answer]:
+    """What came of answering each negative turn that a known one follows, oldest first."""
+    states = [turn.utterance.affect for turn in turns]
     known = [place for place, state in enumerate(states) if state.state != UNKNOWN]
     answers = []
     for place, following in pairwise(known):
         if _negative(states[place]):
-            better = _wellbeing(states[following]) - _wellbeing(states[place]) >= IMPROVEMENT
+            better = wellbeing(states[following]) - wellbeing(states[place]) >= IMPROVEMENT
             helped = better or not _negative(states[following])
-            answers.append(_Answer(turns[place].strategy or states[place].strategy, following, helped))
+            strategy = turns[place].strategy or states[place].strategy
+            answers.append(Answer(strategy, place, following, helped))
     return answers
 
 
@@ -335,7 +347,7 @@ def _streak(states: Sequence[AffectiveState]) -> list[int]:
 
 
 def _with_feedback(
-    current: AffectiveState, answer: _Answer | None, streak: Sequence[_Answer], profile: EmotionalProfile | None
+    current: AffectiveState, answer: Answer | None, streak: Sequence[Answer], profile: EmotionalProfile | None
 ) -> AffectiveState:
     """Keep what has just helped, drop what has not; ``streak`` holds the answers to its turns but the last."""
     chosen, reason = current.strategy, ""
@@ -388,9 +400,9 @@ def _peak(turns: Sequence[Turn], states: Sequence[AffectiveState]) -> Peak | Non
     negative = [place for place, state in enumerate(states) if _negative(state)]
     if not negative:
         return None
-    place = min(negative, key=lambda place: _wellbeing(states[place]))
+    place = min(negative, key=lambda place: wellbeing(states[place]))
     ago, seconds = len(turns) - 1 - place, turns[-1].time - turns[place].time
-    return Peak(states[place].state, _wellbeing(states[place]), ago, seconds)
+    return Peak(states[place].state, wellbeing(states[place]), ago, seconds)
 
 
 def _or_middle(value: float | None) -> float:

@@ -92,6 +92,11 @@ def demuxer(data: bytes) -> tuple[str, str] | None:
     return next((kind for magic, kind in _DEMUXERS.items() if data.startswith(magic)), None)
 
 
+def demuxers() -> frozenset[str]:
+    """ffmpeg's names of all the demuxers that :func:`demuxer` may name."""
+    return frozenset({"mov", "aac", *(reader for _, reader in _DEMUXERS.values())})
+
+
 def unsupported(data: bytes) -> UnsupportedAudioError:
     """The error for bytes we cannot decode, naming what they seem to be."""
     known = demuxer(data)

@@ -1,4 +1,4 @@
-"""One picture of a call: what was felt in each turn, and where it lay between calm and excited, bad and good."""
+"""One picture of a call or a period: what was felt, and where it lay between calm and excited, bad and good."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ COLOURS = {
 }
 
 
-def draw_call(title: str, turns: Sequence[tuple[str, EmotionReading]], path: Path) -> None:
+WIDEST = 60.0
+"""Inches: a longer call is drawn narrower."""
+
+
+def draw_call(
+    title: str, turns: Sequence[tuple[str, EmotionReading]], path: Path, measure: str = "probability"
+) -> None:
     """Draw the emotion of a call over its turns.
 
     Args:
         title: the heading.
         turns: short label and reading of each turn, in order.
         path: the PNG file to write.
+        measure: what the scores of a reading are.
     """
     import matplotlib
 
@@ -33,11 +40,10 @@ def draw_call(title: str, turns: Sequence[tuple[str, EmotionReading]], path: Pat
     import matplotlib.pyplot as plt
 
     places = range(len(turns))
-    labels = [f"{number + 1}\n{label}" for number, (label, _) in enumerate(turns)]
     figure, (scores, pad) = plt.subplots(
         2,
         1,
-        figsize=(max(7.0, 1.25 * len(turns) + 2.5), 6.4),
+        figsize=(min(max(7.0, 1.25 * len(turns) + 2.5), WIDEST), 6.4),
         sharex=True,
         gridspec_kw={"height_ratios": (3, 2)},
     )
@@ -50,9 +56,9 @@ def draw_call(title: str, turns: Sequence[tuple[str, EmotionReading]], path: Pat
         scores.text(place, 1.03, reading.label, ha="center", va="bottom", fontsize=9, fontweight="bold")
     scores.set_ylim(0, 1.14)
     scores.set_yticks((0, 0.5, 1))
-    scores.set_ylabel("probability")
+    scores.set_ylabel(measure)
     scores.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    scores.set_title(title, loc="left", pad=12)
+    scores.set_title(title.replace("$", r"\$"), loc="left", pad=12)  # no formula
 
     for axis, colour in zip(DIMENSIONS, ("#55a868", "#c44e52", "#4c72b0"), strict=True):
         values = [getattr(reading, axis) for _, reading in turns]
@@ -60,7 +66,7 @@ def draw_call(title: str, turns: Sequence[tuple[str, EmotionReading]], path: Pat
     pad.axhline(0.5, color="#cccccc", linewidth=1, zorder=0)
     pad.set_ylim(0, 1)
     pad.set_yticks((0, 0.5, 1))
-    pad.set_xticks(list(places), labels, fontsize=8)
+    pad.set_xticks(list(places), [label for label, _ in turns], fontsize=8)
     pad.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     for axes in (scores, pad):
         axes.spines[["top", "right"]].set_visible(False)

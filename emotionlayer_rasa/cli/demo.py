@@ -225,7 +225,8 @@ def _hold_call(console: Console, http: httpx.Client, call: Call, picture: Path) 
     for number, turn in enumerate(call.turns, 1):
         turns.append(_hold_turn(console, http, sender, number, turn))
     if any(emotion.source != "none" for _, emotion in turns):
-        draw_call(f"Emotion over the call · {call.source}", turns, picture)
+        numbered = [(f"{number}\n{label}", emotion) for number, (label, emotion) in enumerate(turns, 1)]
+        draw_call(f"Emotion over the call · {call.source}", numbered, picture)
         console.print(f"\nPicture of the call: {picture}\n", soft_wrap=True)
 
 

