@@ -12,6 +12,7 @@ from emotionlayer_rasa.cli.check import check
 from emotionlayer_rasa.cli.decisions import decisions
 from emotionlayer_rasa.cli.demo import demo
 from emotionlayer_rasa.cli.evaluate import evaluate
+from emotionlayer_rasa.cli.init import init
 from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
@@ -39,7 +40,7 @@ def main() -> None:
 
 _COMMANDS = (
     *(adapt, analyze, benchmark, check, decisions, demo, evaluate),
-    *(judge, llm, models, nlg, train, train_text),
+    *(init, judge, llm, models, nlg, train, train_text),
 )
 for _command in _COMMANDS:
     main.add_command(_command)
