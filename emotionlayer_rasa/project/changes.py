@@ -179,6 +179,6 @@ def _writing() -> Iterator[None]:
         yield
     except OSError as error:
         raise ProjectError(
-            f"{error.filename or 'A file'} cannot be written ({error.strerror}). Free it; what was written already "
-            "is taken back by: emotionlayer init --undo"
+            f"{error.filename or 'A file'} cannot be written ({error.strerror}). What was written already can be "
+            "taken back: emotionlayer init --undo"
         ) from None

@@ -11,6 +11,7 @@ import re
 import textwrap
 from typing import Any, Mapping, Sequence
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
@@ -144,7 +145,7 @@ def _in_brackets(text: str, node: Node, added: Any) -> str:
     end = node.end_mark.index - 1
     inner = text[:end].rstrip()
     separator = "" if inner.endswith(",") else ","
-    return f"{inner}{separator} {_in_flow(added)[1:-1]}{text[end:]}"
+    return f"{inner}{separator} {_in_flow(added)[1:-1]}{text[len(inner) :]}"
 
 
 def _in_flow(value: Any) -> str:
@@ -153,7 +154,7 @@ def _in_flow(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_in_flow, value)) + "]"
     if isinstance(value, str):
-        plain = re.fullmatch(r"[A-Za-z_][\w.]*", value) and isinstance(parse(value, ""), str)
+        plain = re.fullmatch(r"[A-Za-z_][\w.]*", value) and isinstance(yaml.safe_load(value), str)  # `no` is none
         return value if plain else '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -167,6 +168,7 @@ def _last_line(text: str, node: Node, key: Node | None) -> int:
             written = text[node.start_mark.index : node.end_mark.index]
             return int(node.start_mark.line) + written.rstrip().count("\n")
         return int(node.end_mark.line)
+    assert isinstance(node, CollectionNode)
     if node.flow_style or not node.value:
         return int(node.end_mark.line)
     last = node.value[-1]
@@ -176,9 +178,9 @@ def _last_line(text: str, node: Node, key: Node | None) -> int:
 
 def _inserted(text: str, line: int, block: str) -> str:
     lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    return "".join([*lines[:line], block, *lines[line:]])
+    before = "".join(lines[:line])
+    unfinished = before and not before.endswith("\n")
+    return "".join([before, "\n" * bool(unfinished), block, *lines[line:]])
 
 
 def _at_the_end(text: str, block: str) -> str:
