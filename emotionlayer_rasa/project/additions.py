@@ -18,6 +18,9 @@ from emotionlayer_rasa.project.changes import Change
 from emotionlayer_rasa.project.layout import OWN_NAME, Project
 from emotionlayer_rasa.project.yaml_text import add, parse
 
+FEWEST_EXAMPLES = 3
+"""Of an intent; the first lines of a language's ``intents.yml`` are what callers are told to say."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -278,9 +281,11 @@ class _Planning:
                 f"are told, is English. Translate {self.project.name(path)}; docs/languages.md tells of the rest."
             )
         said = read_file(dict[str, tuple[str, ...]], code, "intents.yml")
+        # An intent with more examples than the bot's own would take what belongs to none of them.
+        enough = max(self.project.lines_per_intent or 0, FEWEST_EXAMPLES)
         self._add(self.project.domain_addition, ["intents"], "".join(f"- {name}\n" for name in lacking))
         for name in lacking:
-            self._add(path, ["nlu"], blocks.training_data(name, said[name]))
+            self._add(path, ["nlu"], blocks.training_data(name, said[name][:enough]))
         for name, action in lacking.items():
             self._add(path, ["rules"], blocks.rule(name, action))
         return lacking

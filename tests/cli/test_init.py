@@ -18,6 +18,8 @@ from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.handoff.delivery import HandoffSettings
 from emotionlayer_rasa.language import languages
+from emotionlayer_rasa.project.additions import FEWEST_EXAMPLES
+from emotionlayer_rasa.response import replies
 from emotionlayer_rasa.response.llm import read_llm_settings
 from emotionlayer_rasa.settings import read_settings
 
@@ -446,4 +448,31 @@ def test_what_callers_say_is_that_of_the_shop(code: str) -> None:
     said = read(ROOT / "emotionlayer_rasa" / "languages" / code / "intents.yml")
     assert said.keys() == {"stop_emotion_analysis", "start_emotion_analysis", "ask_human"}
     for intent, lines in said.items():
-        assert [f"- {line}" for line in lines] == examples[intent].splitlines()
+        assert sorted(f"- {line}" for line in lines) == sorted(examples[intent].splitlines())
+
+
+@pytest.mark.parametrize("code", languages())
+def test_what_callers_are_told_to_say_is_among_the_first_lines(code: str) -> None:
+    """A small bot gets no more of them."""
+    said = read(ROOT / "emotionlayer_rasa" / "languages" / code / "intents.yml")
+    told = replies(code).situations
+    for situation, intent in (
+        ("disclosure", "stop_emotion_analysis"),
+        ("disclosure_typed", "stop_emotion_analysis"),
+        ("stop_emotion_analysis", "start_emotion_analysis"),
+    ):
+        for text in told[situation].cases[0].say:
+            assert any(line in text.lower() for line in said[intent][:FEWEST_EXAMPLES]), text
+
+
+def test_a_small_bot_gets_few_lines_and_a_large_one_all(project: Project) -> None:
+    """Else what belongs to none of its intents would belong to the largest, ours."""
+    folder = project("forms")
+    added(folder)
+    assert len(read(folder / "data" / "emotionlayer.yml")["nlu"][0]["examples"].splitlines()) == FEWEST_EXAMPLES
+    folder = project("folders")
+    for path in (folder / "data" / "nlu").iterdir():
+        path.write_text(path.read_text() + "".join(f"      - {path.stem} {n}\n" for n in range(60)))
+        path.write_text(path.read_text().replace("    examples: |\n", "    examples: |\n" + "      - x y\n" * 30))
+    added(folder)
+    assert len(read(folder / "data" / "emotionlayer.yml")["nlu"][0]["examples"].splitlines()) > 20

@@ -208,12 +208,20 @@ def test_the_caller_is_told_and_can_switch_it_off(pair: Pair) -> None:
         assert bot.tracker("consent").get_slot("emotion_consent") is expected
 
 
+@pytest.mark.parametrize(
+    "text", ["I am so happy, this is wonderful", "xyzzy plugh", "my cat is called Ada", "what"]
+)
+def test_what_is_none_of_the_bots_business_is_none_of_ours(text: str, pair: Pair) -> None:
+    parsed = pair.bot.loop.run_until_complete(pair.bot.agent.parse_message(text))
+    assert "emotion_analysis" not in parsed["intent"]["name"], parsed["intent"]
+
+
 def test_words_are_read_until_that_is_switched_off(pair: Pair) -> None:
     bot = pair.bot
-    bot.say("words", "I am so happy, this is wonderful")
+    bot.say("words", "hello, I am so happy, this is wonderful")
     assert bot.tracker("words").get_slot("emotion") == "joy"
     bot.say("words", "stop analysing my voice")
-    bot.say("words", "I am so happy, this is wonderful")
+    bot.say("words", "hello, I am so happy, this is wonderful")
     assert bot.tracker("words").get_slot("emotion") == UNKNOWN
 
 
