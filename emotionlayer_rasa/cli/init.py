@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import click
 
@@ -15,7 +15,7 @@ _LOCAL_LLM = "http://127.0.0.1:8090/v1"
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def _file(name: str, what: str):  # type: ignore[no-untyped-def]  # click's own decorator type is not public
+def _file(name: str, what: str) -> Callable[[Any], Any]:
     return click.option(f"--{name}", type=click.Path(path_type=Path), help=f"{what}, within DIR.")
 
 

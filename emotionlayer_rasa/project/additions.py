@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from emotionlayer_rasa.errors import ProjectError
-from emotionlayer_rasa.language import DEFAULT_LANGUAGE, language_code, languages, read_file, supported_language
+from emotionlayer_rasa.language import DEFAULT_LANGUAGE, language_code, languages, supported_language
 from emotionlayer_rasa.project import blocks
 from emotionlayer_rasa.project.blocks import ACTIONS, ASK_HUMAN, START, STOP
 from emotionlayer_rasa.project.changes import Change
 from emotionlayer_rasa.project.layout import OWN_NAME, Project
 from emotionlayer_rasa.project.yaml_text import add, parse
-
-FEWEST_EXAMPLES = 3
-"""Of an intent; the first lines of a language's ``intents.yml`` are what callers are told to say."""
 
 
 @dataclass(frozen=True)
@@ -269,25 +266,22 @@ class _Planning:
             )
 
     def _intents(self, rules: Mapping[str, str]) -> dict[str, str]:
-        """Add the intents that the bot has not, each with the action of its rule; gives these."""
+        """Add the intents that the bot has not, each with the action of its rule; gives these.
+
+        They get no examples, which would change how the bot's own are understood: the component knows them.
+        """
         known = self.project.domain_names("intents")
         lacking = {name: action for name, action in rules.items() if name not in known}
         if not lacking:
             return {}
-        code, path = supported_language(self.language), self.project.data_addition
-        if code != self.language_code:
+        if supported_language(self.language) != self.language_code:
             self.notes.append(
-                f"There are no texts in '{self.language}' yet: what callers say about the analysis, and what they "
-                f"are told, is English. Translate {self.project.name(path)}; docs/languages.md tells of the rest."
+                f"There are no texts in '{self.language}' yet: what callers say of the analysis, and what they "
+                "are told, is English; see docs/languages.md."
             )
-        said = read_file(dict[str, tuple[str, ...]], code, "intents.yml")
-        # An intent with more examples than the bot's own would take what belongs to none of them.
-        enough = max(self.project.lines_per_intent or 0, FEWEST_EXAMPLES)
         self._add(self.project.domain_addition, ["intents"], "".join(f"- {name}\n" for name in lacking))
-        for name in lacking:
-            self._add(path, ["nlu"], blocks.training_data(name, said[name][:enough]))
         for name, action in lacking.items():
-            self._add(path, ["rules"], blocks.rule(name, action))
+            self._add(self.project.data_addition, ["rules"], blocks.rule(name, action))
         return lacking
 
     # Actions
@@ -325,7 +319,7 @@ class _Planning:
             self.texts[package / "__init__.py"] = '"""The bot\'s actions, which `rasa run actions` serves."""\n'
         opening = "disclosure" if self.wishes.voice else "disclosure_typed"
         self.texts[path] = blocks.with_imports(self._text(path), classes, opening)
-        if any(self.project.folder.glob("*ocker*")):
+        if any(path for name in ("*ocker*", "compose.y*ml") for path in self.project.folder.glob(name)):
             self.notes.append(
                 "The image of your action server needs the package too: pip install emotionlayer-rasa"
             )

@@ -150,12 +150,6 @@ language:
 """
 
 
-def training_data(intent: str, examples: Sequence[str]) -> str:
-    """An item of ``nlu``."""
-    lines = "".join(f"    - {line}\n" for line in examples)
-    return f"- intent: {intent}\n  examples: |\n{lines}"
-
-
 def rule(intent: str, action: str) -> str:
     """An item of ``rules``."""
     return f"- rule: {intent.replace('_', ' ')}\n  steps:\n  - intent: {intent}\n  - action: {action}\n"

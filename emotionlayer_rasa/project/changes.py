@@ -123,10 +123,7 @@ def _apply(changes: Sequence[Change]) -> None:
             change.path.unlink(missing_ok=True)
         else:
             change.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not change.path.exists()
             change.path.write_bytes(change.after.encode("utf-8"))
-            if new and change.path.name == "credentials.yml":
-                change.path.chmod(0o600)
 
 
 def _without(before: str | None, after: str, now: str) -> str | None:

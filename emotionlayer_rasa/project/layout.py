@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 from typing import Any, Iterable, Iterator, Mapping
 
 from emotionlayer_rasa.errors import ProjectError
@@ -86,22 +84,11 @@ class Project:
         return frozenset(name for path in self._python_files() for name in _imported(path))
 
     @cached_property
-    def lines_per_intent(self) -> int | None:
-        """How many examples the bot's intents have, in the middle; None where there are none in YAML."""
-        files = (self._mapping(path) for path in _yaml_files(self.data))
-        counts = Counter[str]()
-        for item in (item for content in files for item in content.get("nlu") or ()):
-            if isinstance(item, Mapping) and "intent" in item:
-                examples = item.get("examples") or ()
-                lines = examples.splitlines() if isinstance(examples, str) else examples
-                counts[str(item["intent"])] += len([line for line in lines if line])
-        return round(median(counts.values())) if counts else None
-
-    @cached_property
     def _domains(self) -> tuple[Mapping[str, Any], ...]:
         if self.domain.is_file():
             return (self._mapping(self.domain),)
-        return tuple(self._mapping(path) for path in _yaml_files(self.domain))
+        files = sorted(path for path in self.domain.rglob("*") if path.suffix in (".yml", ".yaml"))
+        return tuple(self._mapping(path) for path in files)
 
     def _mapping(self, path: Path) -> Mapping[str, Any]:
         if not path.is_file():
@@ -178,10 +165,6 @@ def read_project(
         folder / (endpoints or "endpoints.yml"),
         next((path for path in modules if path.is_file() or any(path.rglob("*.py"))), None),
     )
-
-
-def _yaml_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in (".yml", ".yaml"))
 
 
 def _names(section: Any) -> Iterator[str]:

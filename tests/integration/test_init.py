@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import httpx
 import pytest
@@ -112,6 +112,10 @@ LAYOUTS = {
 }
 
 
+STRANGE = ("I am so happy, this is wonderful", "xyzzy plugh", "my cat is called Zerbino", "what")
+"""What is none of any bot's business."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A bot before and after ``emotionlayer init``.
@@ -120,12 +124,14 @@ class Pair:
         layout: whose.
         folder: of the project afterwards.
         before: what it did in its dialogues.
+        guesses: the intents that it took :data:`STRANGE` for, and how certainly.
         bot: the bot afterwards, with its action server.
     """
 
     layout: Layout
     folder: Path
     before: Dialogues
+    guesses: Sequence[Mapping[str, Any]]
     bot: Bot
 
 
@@ -144,13 +150,14 @@ def pair(
     shutil.copytree(layout.source, folder, ignore=shutil.ignore_patterns("__pycache__"))
     train(layout, folder)
     with serving(layout, folder) as actions:
-        before = load(layout, folder, actions, loop).dialogues(layout.dialogues, UNKNOWN)
+        bot = load(layout, folder, actions, loop)
+        before, guesses = bot.dialogues(layout.dialogues, UNKNOWN), [parsed(bot, text) for text in STRANGE]
     shutil.rmtree(folder / "models")
     done = CliRunner(mix_stderr=False).invoke(main, ["init", str(folder), "--yes", *layout.options])
     assert done.exit_code == 0, done.stderr
     train(layout, folder)
     with serving(layout, folder) as actions:
-        yield Pair(layout, folder, before, load(layout, folder, actions, loop))
+        yield Pair(layout, folder, before, guesses, load(layout, folder, actions, loop))
 
 
 def train(layout: Layout, folder: Path) -> None:
@@ -170,6 +177,12 @@ def serving(layout: Layout, folder: Path) -> Iterator[str]:
         servers.start("actions", ["sh", "-c", 'cd "$0" && exec "$@"', str(where), *command])
         servers.wait("actions", f"http://127.0.0.1:{port}/health", lambda answer: answer.is_success)
         yield f"http://127.0.0.1:{port}/webhook"
+
+
+def parsed(bot: Bot, text: str) -> Mapping[str, Any]:
+    """The intent that a bot takes a text for."""
+    understood = bot.loop.run_until_complete(bot.agent.parse_message(text))
+    return dict(understood["intent"])
 
 
 def load(layout: Layout, folder: Path, actions: str, loop: asyncio.AbstractEventLoop) -> Bot:
@@ -208,12 +221,12 @@ def test_the_caller_is_told_and_can_switch_it_off(pair: Pair) -> None:
         assert bot.tracker("consent").get_slot("emotion_consent") is expected
 
 
-@pytest.mark.parametrize(
-    "text", ["I am so happy, this is wonderful", "xyzzy plugh", "my cat is called Ada", "what"]
-)
-def test_what_is_none_of_the_bots_business_is_none_of_ours(text: str, pair: Pair) -> None:
-    parsed = pair.bot.loop.run_until_complete(pair.bot.agent.parse_message(text))
-    assert "emotion_analysis" not in parsed["intent"]["name"], parsed["intent"]
+def test_what_is_said_is_understood_as_before(pair: Pair) -> None:
+    """What is none of the bot's business is none of ours either."""
+    guesses = [parsed(pair.bot, text) for text in STRANGE]
+    assert not any("emotion_analysis" in guess["name"] for guess in guesses)
+    if pair.layout.source.name != "initial_project":  # DIETClassifier learns another way each time
+        assert guesses == pair.guesses
 
 
 def test_words_are_read_until_that_is_switched_off(pair: Pair) -> None:
