@@ -179,7 +179,8 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         check_pipeline(self._graph_schema, type(self))
         if domain is not None:
             self._named = NamedEmotions.learn(training_trackers or [], domain)
-        self._wishes = untaught(training_data.intents)
+        # `training_data.intents` has those of rules and stories too.
+        self._wishes = untaught(example.get(rasa_nlu.INTENT) for example in training_data.nlu_examples)
         with self._model_storage.write_to(self._resource) as folder:
             (folder / _NAMED_EMOTIONS).write_text(self._named.to_json(), encoding="utf-8")
             dump_obj_as_json_to_file(folder / _WISHES, sorted(self._wishes))

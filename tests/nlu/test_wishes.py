@@ -70,7 +70,9 @@ def trained(folder: Path, *intents: str) -> EmotionExtractor:
     node = SchemaNode({}, LogisticRegressionClassifier, "create", "train", {})
     rest: Any = (Storage(folder), Resource("emotion"), ExecutionContext(GraphSchema({"train_intents": node})))
     component = EmotionExtractor.create(EmotionExtractor.get_default_config(), *rest)
-    component.train(TrainingData([Message({"text": "x", "intent": intent}) for intent in ("greet", *intents)]))
+    taught = [Message({"text": "x", "intent": intent}) for intent in ("greet", *intents)]
+    of_rules = [Message({"intent": intent}) for intent in (STOP, START)]
+    component.train(TrainingData([*taught, *of_rules]))
     return EmotionExtractor.load(EmotionExtractor.get_default_config(), *rest)
 
 
