@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.errors import ConfigurationError
@@ -69,6 +69,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.booleans(), st.booleans())
 def test_whatever_is_there_stays(document: dict[str, object], flow: bool, indented: bool) -> None:
     """It is added, or refused; nothing else is changed."""
