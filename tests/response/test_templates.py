@@ -6,7 +6,7 @@ from typing import Iterator
 import pytest
 import yaml
 from cases import for_each
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.errors import ConfigurationError
@@ -236,6 +236,7 @@ def test_an_opener_is_not_repeated_turn_after_turn() -> None:
     assert with_opener(text, strategy, recent=["We regret that."]) == text
 
 
+@settings(deadline=None)
 @given(
     situation=st.sampled_from(INTENTS),
     strategy=st.sampled_from([*STRATEGIES, "unknown", ""]),
