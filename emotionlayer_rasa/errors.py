@@ -37,6 +37,7 @@
     │   ├── MissingProgramError   the speech program is not installed
     │   └── SpeechTimeoutError
     ├── ReplyLineError            a line of a file of replies cannot be read
+    ├── ProjectError              a Rasa project has not what is needed, or something that stands in the way
     ├── ConversationsError        a tracker store or a Rasa server does not give its conversations
     └── ServerError               a server did not start
 
@@ -276,6 +277,12 @@ class ConversationsError(EmotionLayerError):
     """A tracker store or a Rasa server does not give its conversations."""
 
     code = "conversations"
+
+
+class ProjectError(EmotionLayerError):
+    """A Rasa project has not what is needed, or something in it stands in the way."""
+
+    code = "project"
 
 
 class ServerError(EmotionLayerError):

@@ -1,10 +1,29 @@
-"""Actions for the action server: import them in a bot's ``actions`` package, and it finds them."""
+"""Actions for the action server: import them in a bot's ``actions`` package, and it finds them.
 
-from emotionlayer_rasa.actions.consent import ActionSetEmotionConsent, ActionSetEmotionMemory
-from emotionlayer_rasa.actions.escalate_to_human import ActionEscalateToHuman
-from emotionlayer_rasa.actions.reply import ActionEmpatheticReply
-from emotionlayer_rasa.actions.session import ActionSessionStart
-from emotionlayer_rasa.actions.slots import ValidateEmotionSlots
+It finds every action whose module was imported, so a class is loaded when it is named, and only then: beside a
+bot's own ``action_session_start``, for instance, there must be no other of that name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emotionlayer_rasa.actions.consent import ActionSetEmotionConsent, ActionSetEmotionMemory
+    from emotionlayer_rasa.actions.escalate_to_human import ActionEscalateToHuman
+    from emotionlayer_rasa.actions.reply import ActionEmpatheticReply
+    from emotionlayer_rasa.actions.session import ActionSessionStart
+    from emotionlayer_rasa.actions.validation import ValidateEmotionSlots
+
+_MODULES = {
+    "ActionEmpatheticReply": "reply",
+    "ActionEscalateToHuman": "escalate_to_human",
+    "ActionSessionStart": "session",
+    "ActionSetEmotionConsent": "consent",
+    "ActionSetEmotionMemory": "consent",
+    "ValidateEmotionSlots": "validation",
+}
 
 __all__ = [
     "ActionEmpatheticReply",
@@ -14,3 +33,9 @@ __all__ = [
     "ActionSetEmotionMemory",
     "ValidateEmotionSlots",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,9 @@ from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.memory import EmotionalProfile
 from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
 
+DISCLOSURES = ("disclosure", "disclosure_typed")
+"""Situations that tell of the analysis: of voice and words, and of words alone."""
+
 
 class ActionSessionStart(SpeakingAction):
     """Starts a session as Rasa does, and opens with the disclosure and a greeting.
@@ -21,7 +24,13 @@ class ActionSessionStart(SpeakingAction):
     Who switched the analysis off in an earlier session, whose slots are carried over, is only greeted. One
     whose conversation begins anew (``/restart``, ``action_restart`` in a story) has heard both, and hears nothing.
     An emotional profile that is older than ``EMOTIONLAYER_MEMORY_DAYS`` is not carried over.
+
+    Attributes:
+        opening: situations of ``replies.yml`` that are said, in their order. A bot that greets by itself derives a
+            class without ``greet``; one that nobody speaks to says ``disclosure_typed``.
     """
+
+    opening: tuple[str, ...] = ("disclosure", "greet")
 
     def name(self) -> str:
         """Name in ``domain.yml``."""
@@ -40,7 +49,8 @@ class ActionSessionStart(SpeakingAction):
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Say the disclosure, unless the analysis is off, and the greeting."""
-        say_template(dispatcher, conversation, *(["disclosure"] if conversation.consent else []), "greet")
+        if situations := [name for name in self.opening if conversation.consent or name not in DISCLOSURES]:
+            say_template(dispatcher, conversation, *situations)
         return []
 
 

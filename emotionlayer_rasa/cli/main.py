@@ -13,6 +13,7 @@ from emotionlayer_rasa.cli.decisions import decisions
 from emotionlayer_rasa.cli.demo import demo
 from emotionlayer_rasa.cli.doctor import doctor
 from emotionlayer_rasa.cli.evaluate import evaluate
+from emotionlayer_rasa.cli.init import init
 from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
@@ -40,8 +41,8 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(adapt, analyze, benchmark, check, decisions, demo, doctor, evaluate),
-    *(judge, llm, models, nlg, report, train, train_text),
+    *(adapt, analyze, benchmark, check, decisions, demo, evaluate),
+    *(init, judge, llm, models, nlg, train, train_text),
 )
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, List
+from typing import Any, Dict, FrozenSet, List
 
 import pydantic
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema
@@ -20,6 +20,7 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu import constants as rasa_nlu
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
+from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file
 
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.conversation import Conversation, carried_over
@@ -28,6 +29,7 @@ from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.nlu.buttons import intent_of, is_button, with_entity
 from emotionlayer_rasa.nlu.graph import check_pipeline, give_domain_and_stories
 from emotionlayer_rasa.nlu.named_emotions import NamedEmotions, influencing_slot
+from emotionlayer_rasa.nlu.wishes import set_wish, untaught, wish_of
 from emotionlayer_rasa.settings import Settings, read_settings
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import ENTITY, METADATA_KEY, TextReading, Transcript, Utterance
@@ -36,6 +38,7 @@ from emotionlayer_rasa.words import create_text_reader
 logger = logging.getLogger(__name__)
 
 _NAMED_EMOTIONS = "named_emotions.json"
+_WISHES = "wishes.json"
 
 SPACY_DOC = "text_spacy_doc"
 """Where Rasa's ``SpacyNLP`` leaves the message's document."""
@@ -81,6 +84,9 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
     turn has in its metadata (:meth:`emotionlayer_rasa.utterance.Utterance.to_metadata`): from there memory and
     actions read it. It has a ``start``, by which ``rasa test`` sorts entities, and no ``end``: it is of no part of
     the text, and in the text of a story that Rasa exports only entities with both are marked.
+
+    What callers are told to say of the analysis ("stop analysing my voice") it understands by itself, where the
+    domain has the intent and the training data have it not, see :mod:`emotionlayer_rasa.nlu.wishes`.
 
     Outside a conversation (``rasa test``, ``POST /model/parse``) only a message with a record gets the entity:
     test stories say what was typed, and would all be counted as wrong otherwise. It is no training data either, so
@@ -134,6 +140,8 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         component = cls.create(config, model_storage, resource, execution_context)
         with model_storage.read_from(resource) as folder:
             component._named = NamedEmotions.from_json((folder / _NAMED_EMOTIONS).read_text(encoding="utf-8"))
+            wishes = folder / _WISHES  # models of earlier releases have none
+            component._wishes = frozenset(read_json_file(wishes) if wishes.is_file() else ())
         return component
 
     def __init__(
@@ -148,6 +156,7 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         self._model_storage = model_storage
         self._graph_schema = graph_schema
         self._named = NamedEmotions()
+        self._wishes: FrozenSet[str] = frozenset()
 
     def train(
         self,
@@ -159,7 +168,7 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         """Learn where the bot's stories and rules name an emotion. Voice and words have models of their own.
 
         Args:
-            training_data: not used.
+            training_data: which intents it has; nothing else of it is used.
             training_trackers: stories and rules; None where Rasa trains no policies.
             domain: None where Rasa trains no policies.
 
@@ -170,8 +179,11 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         check_pipeline(self._graph_schema, type(self))
         if domain is not None:
             self._named = NamedEmotions.learn(training_trackers or [], domain)
+        # `training_data.intents` has those of rules and stories too.
+        self._wishes = untaught(example.get(rasa_nlu.INTENT) for example in training_data.nlu_examples)
         with self._model_storage.write_to(self._resource) as folder:
             (folder / _NAMED_EMOTIONS).write_text(self._named.to_json(), encoding="utf-8")
+            dump_obj_as_json_to_file(folder / _WISHES, sorted(self._wishes))
         return self._resource
 
     def process(
@@ -193,6 +205,9 @@ class EmotionExtractor(GraphComponent, EntityExtractorMixin):
         if tracker is not None and domain is not None:
             _finish_session_start(tracker, domain)
         for message in messages:
+            wish = wish_of(message.get(rasa_nlu.TEXT) or "")
+            if domain is not None and wish in self._wishes and wish in domain.intents:
+                set_wish(message, wish)
             metadata = message.get("metadata")
             if in_conversation or METADATA_KEY in (metadata or {}):
                 entity = self._entity(self._utterance(message, metadata, tracker))

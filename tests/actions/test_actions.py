@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -207,7 +208,7 @@ def test_a_memory_that_fails_leaves_the_other_slots(
     def explode(*_: Any) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("emotionlayer_rasa.actions.slots.ActionConversation", explode)
+    monkeypatch.setattr("emotionlayer_rasa.actions.validation.ActionConversation", explode)
     assert slots_of(run(executor, "action_validate_slot_mappings", [user(SECRET, ANGRY)])) == SILENT
     assert "RuntimeError" in caplog.text
     assert SECRET not in caplog.text
@@ -249,6 +250,35 @@ def test_a_session_opens_with_disclosure_and_greeting(executor: ActionExecutor) 
     assert [event["event"] for event in result["events"]] == ["session_started", "slot", "action"]
     assert result["events"][1]["value"] == "2"
     assert result["events"][-1]["name"] == "action_listen"
+
+
+@pytest.mark.parametrize(
+    ("opening", "consent", "said"),
+    [
+        (("disclosure",), True, "tone of voice"),
+        (("disclosure_typed",), True, "mood"),
+        (("disclosure",), False, ""),
+    ],
+)
+def test_a_bot_chooses_how_a_session_opens(
+    opening: tuple[str, ...], consent: bool, said: str, executor: ActionExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ActionSessionStart, "opening", opening)
+    result = run(executor, "action_session_start", [], slots={"emotion_consent": consent})
+    texts = [message["text"] for message in result["responses"]]
+    assert (said in texts[0] and "What can I do" not in texts[0]) if said else texts == []
+    assert result["events"][0]["event"] == "session_started"
+
+
+def test_an_action_that_nobody_names_is_not_served() -> None:
+    """A bot's own action_session_start or action_validate_slot_mappings would have to compete with ours."""
+    code = (
+        "from rasa_sdk.executor import ActionExecutor\n"
+        "from emotionlayer_rasa.actions import ActionSetEmotionConsent\n"
+        "executor = ActionExecutor()\nexecutor._register_all_actions()\nprint(*sorted(executor.actions))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["action_set_emotion_consent", "action_set_emotion_memory"]
 
 
 def test_a_call_that_opens_itself_with_session_start_hears_the_disclosure_once(executor: ActionExecutor) -> None:

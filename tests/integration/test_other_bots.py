@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping
 
 import pytest
 import rasa.model_training
 import yaml
+from bots import Bot, Dialogues
 from conversations import voiced
 from rasa.cli.scaffold import create_initial_project
 from rasa.core.agent import Agent
-from rasa.core.channels import UserMessage
 from rasa.core.test import test as evaluate
 from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
@@ -112,43 +111,9 @@ def readme_steps(root: Path) -> dict[int, dict[str, Any]]:
     return steps
 
 
-Dialogues = Mapping[str, Sequence[Sequence[str]]]
-"""What a bot did, and said, at each turn of :data:`DIALOGUES`."""
-
-
-@dataclass(frozen=True)
-class Bot:
-    """A trained bot in this process."""
-
-    agent: Agent
-    loop: asyncio.AbstractEventLoop
-
-    def say(self, sender: str, text: str, metadata: Mapping[str, Any] | None = None) -> list[str]:
-        """Say something; gives the actions that follow and what they say."""
-        message = UserMessage(text, sender_id=sender, input_channel="test", metadata=metadata and dict(metadata))
-        self.loop.run_until_complete(self.agent.handle_message(message))
-        done: list[str] = []
-        for event in self.events(sender):
-            if event["event"] == "user":
-                done = []
-            elif event["event"] in ("action", "bot"):
-                done.append(event.get("name") or event.get("text"))
-        return [name for name in done if name not in ("action_listen", "action_extract_slots")]
-
-    def events(self, sender: str) -> list[dict[str, Any]]:
-        """The tracker's events as JSON."""
-        return [event.as_dict() for event in self.tracker(sender).events]
-
-    def tracker(self, sender: str) -> Any:
-        """The tracker."""
-        return self.loop.run_until_complete(self.agent.tracker_store.get_or_create_tracker(sender))
-
-    def dialogues(self, label: str) -> Dialogues:
-        """What the bot does in each dialogue, spoken in an emotion."""
-        return {
-            name: [self.say(f"{name}-{label}", text, voiced(label)) for text in turns]
-            for name, turns in DIALOGUES.items()
-        }
+def dialogues(bot: Bot, label: str) -> Dialogues:
+    """What the bot does in each dialogue, spoken in an emotion."""
+    return bot.dialogues(DIALOGUES, label)
 
 
 def load(folder: Path, actions: str, loop: asyncio.AbstractEventLoop) -> Bot:
@@ -218,15 +183,15 @@ def nowhere() -> str:
 def plain(tmp_path_factory: pytest.TempPathFactory, steps: Any, loop: Any, nowhere: str) -> Dialogues:
     """What the bot did before."""
     bot = load(make_bot(tmp_path_factory.mktemp("plain"), steps, 0), nowhere, loop)
-    dialogues = bot.dialogues(UNKNOWN)
-    assert dialogues["sad, helped"][1][0] == "utter_cheer_up", "it understands its own stories"
-    assert [turn[0] for turn in dialogues["a rule between"]] == [
+    plain = dialogues(bot, UNKNOWN)
+    assert plain["sad, helped"][1][0] == "utter_cheer_up", "it understands its own stories"
+    assert [turn[0] for turn in plain["a rule between"]] == [
         "utter_greet",
         "utter_iamabot",
         "utter_happy",
         "utter_goodbye",
     ]
-    return dialogues
+    return plain
 
 
 @pytest.fixture(scope="module")
@@ -254,12 +219,12 @@ def test_a_step_works_without_those_below_it(
 ) -> None:
     bot = load(make_bot(tmp_path, steps, upto), nowhere, loop)
     for label in (UNKNOWN, "anger"):
-        assert bot.dialogues(label) == plain
+        assert dialogues(bot, label) == plain
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_all_steps_and_a_rule_change_no_other_dialogue(label: str, served: Bot, plain: Dialogues) -> None:
-    assert served.dialogues(label) == ({**plain, "a complaint": [ANGRY_COMPLAINT]} if label == "anger" else plain)
+    assert dialogues(served, label) == ({**plain, "a complaint": [ANGRY_COMPLAINT]} if label == "anger" else plain)
     assert any("voice" in str(event.get("text")) for event in served.events(f"happy-{label}")), "the disclosure"
 
 
@@ -267,8 +232,8 @@ def test_the_first_turn_is_not_lost_while_the_action_server_is_down(
     whole: Path, plain: Dialogues, loop: Any, nowhere: str
 ) -> None:
     bot = load(whole, nowhere, loop)
-    assert bot.dialogues("anger") == {**plain, "a complaint": [ANGRY_COMPLAINT]}
-    assert bot.dialogues("joy") == plain
+    assert dialogues(bot, "anger") == {**plain, "a complaint": [ANGRY_COMPLAINT]}
+    assert dialogues(bot, "joy") == plain
     assert [event["event"] for event in bot.events("happy-joy")].count("session_started") == 1
 
 

@@ -6,7 +6,7 @@ from typing import Iterator
 import pytest
 import yaml
 from cases import for_each
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.errors import ConfigurationError
@@ -35,7 +35,13 @@ INTENTS = [
     "out_of_scope",
     "nlu_fallback",
 ]
-VERBATIM = ["disclosure", "crisis", "ask_human", *[intent for intent in INTENTS if "emotion" in intent]]
+VERBATIM = [
+    "disclosure",
+    "disclosure_typed",
+    "crisis",
+    "ask_human",
+    *[intent for intent in INTENTS if "emotion" in intent],
+]
 ORDER = {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"}
 HANDOVER = ["ask_human", "handoff_delivered", "handoff_queued", "handoff_failed"]
 PROFILES = ["customer_support", "wellbeing", "tutoring"]
@@ -230,6 +236,7 @@ def test_an_opener_is_not_repeated_turn_after_turn() -> None:
     assert with_opener(text, strategy, recent=["We regret that."]) == text
 
 
+@settings(deadline=None)
 @given(
     situation=st.sampled_from(INTENTS),
     strategy=st.sampled_from([*STRATEGIES, "unknown", ""]),
@@ -316,7 +323,13 @@ def test_an_angry_caller_hears_one_apology_at_most() -> None:
 def test_consent_and_handoff_are_verbatim() -> None:
     for language in languages():
         verbatim = {name for name, situation in replies(language).situations.items() if situation.verbatim}
-        assert verbatim >= {"disclosure", "ask_human", "stop_emotion_analysis", "start_emotion_analysis"}
+        assert verbatim >= {
+            "disclosure",
+            "disclosure_typed",
+            "ask_human",
+            "stop_emotion_analysis",
+            "start_emotion_analysis",
+        }
         assert verbatim >= {"allow_emotion_memory", "erase_emotion_memory"}
 
 
