@@ -14,12 +14,12 @@ from emotionlayer_rasa.channels.events import (
     CallEvent,
     EmotionRead,
     Failed,
-    Interruption,
     Transcribed,
     TurnState,
 )
 from emotionlayer_rasa.channels.reply import SpokenReply
 from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
+from emotionlayer_rasa.channels.speaking import HeardReply
 from emotionlayer_rasa.early_speech import early_speech_metadata
 from emotionlayer_rasa.hearing import Final
 from emotionlayer_rasa.logs import describe
@@ -62,7 +62,8 @@ class CallTurns:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reply: SpokenReply | None = None
         """To the turn that Rasa has now."""
-        self._interruption: Interruption | None = None
+        self._heard: HeardReply | None = None
+        """What the next turn tells Rasa of the reply before."""
         self._analysed: bool | None = None
         """Whether emotion may be read, as last asked; None where a turn may have changed it."""
         self._consents = 0
@@ -78,10 +79,10 @@ class CallTurns:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def interrupt(self, interruption: Interruption) -> None:
-        """The caller has interrupted us: the next turn tells Rasa so."""
-        self._interruption = interruption
-        if self._reply:
+    def note_heard(self, heard: HeardReply) -> None:
+        """The caller broke into a reply: the next turn tells Rasa how much of it was heard."""
+        self._heard = heard
+        if self._reply and heard.given_up:
             self._reply.interrupt()
 
     async def may_analyse(self) -> bool:
@@ -169,10 +170,10 @@ class CallTurns:
         self._tell(state)
 
     async def _answer(self, text: str, metadata: dict[str, Any]) -> None:
-        if self._interruption:
-            said = {"said": round(self._interruption.said, 3), "sentences": self._interruption.sentences}
+        if heard := self._heard:
+            said = {"said": round(heard.said, 3), "sentences": heard.sentences, "resumed": heard.resumed}
             metadata = {**metadata, INTERRUPTED_KEY: said}
-            self._interruption = None
+            self._heard = None
         agent = self._agent()
         self._calls.assistant.check_ready(agent)
         reply = self._reply = SpokenReply(self._speak)

@@ -12,6 +12,7 @@ import pydantic
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.assistant import Assistant, VoiceOutput
+from emotionlayer_rasa.channels.interruptions import InterruptionJudge, InterruptionSettings
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.reply import SpokenReply
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS
@@ -43,6 +44,7 @@ class CallSettings(Settings):
     Attributes:
         max_calls: calls open at a time; of these ``live.max_live`` can be heard.
         idle_timeout_s: seconds without a word from either side after which a call is ended.
+        interruptions: what interrupts a reply.
         early_speech: whether the first sentence of a reply is spoken while a language model writes the rest.
         own_url: address at which the action server reaches this server for that, such as ``http://rasa:5005`` or
             ``https://bot.example.com/rasa``; None for this machine, at the port that the call came in at. Several
@@ -51,6 +53,7 @@ class CallSettings(Settings):
 
     max_calls: int = pydantic.Field(default=64, ge=1, le=10_000)
     idle_timeout_s: float = pydantic.Field(default=300.0, ge=1.0)
+    interruptions: InterruptionSettings = InterruptionSettings()
     early_speech: bool = True
     own_url: str | None = pydantic.Field(default=None, regex=SERVER_ADDRESS)
 
@@ -66,6 +69,10 @@ class Calls:
 
     Attributes:
         limit: what each call counts to.
+        judge: what interrupts a reply.
+
+    Raises:
+        ConfigurationError: a file of the language is wrong.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Calls:
         self.listener = listener
         self.synthesizer = synthesizer
         self.settings = settings
+        self.judge = InterruptionJudge(settings.interruptions, listener.settings.transcription.language)
         self.limit = ConcurrencyLimit(
             settings.max_calls,
             "calls are open already. Try again when one has ended, or raise 'max_calls'.",

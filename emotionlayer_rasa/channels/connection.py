@@ -26,7 +26,7 @@ from emotionlayer_rasa.channels.commands import (
     Start,
     TextMessage,
 )
-from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, Opened, SpeechPiece, SpeechSent
+from emotionlayer_rasa.channels.events import CallEvent, Failed, Opened, SpeechPiece, SpeechSent, SpeechStopped
 from emotionlayer_rasa.channels.keypad import Keypad
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.wires import CallRoute
@@ -158,7 +158,7 @@ class CallConnection:
             self._tell(Opened(sender, new, analysed, options.speech if call.speaker else None))
 
     def _tell(self, event: CallEvent) -> None:
-        if isinstance(event, Interruption):
+        if isinstance(event, SpeechStopped):
             self._socket.drop_speech()
         self._send(self._wire.write(event), speech=isinstance(event, SpeechPiece | SpeechSent))
 

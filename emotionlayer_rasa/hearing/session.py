@@ -304,7 +304,7 @@ class LiveSession:
             {**timings, "emotion": emotion_ms},
             ended.known,
         )
-        return Final(utterance, ended.start_s, ended.end_s, ended.reason)
+        return Final(utterance, ended.start_s, ended.end_s, ended.reason, ended.speech_s)
 
 
 class _OngoingUtterance:

@@ -32,12 +32,12 @@ from emotionlayer_rasa.channels.events import (
     EmotionRead,
     Failed,
     Interim,
-    Interruption,
     Opened,
     Partial,
     SpeechFormat,
     SpeechPiece,
     SpeechSent,
+    SpeechStopped,
     Transcribed,
     TurnState,
 )
@@ -63,7 +63,7 @@ EVENTS: dict[str, CallEvent] = {
     "bot": BotMessage({"text": "Hi.", "custom": {"speed": 0.8}}),
     "speech": PIECE,
     "spoken": SpeechSent(1, 2.5),
-    "stop": Interruption(1, 0.4, 0),
+    "stop": SpeechStopped(1),
     "discarded": Discarded("noise", 1.0, 2.0),
     "error": Failed(BusyError("Too many. Try again.")),
 }

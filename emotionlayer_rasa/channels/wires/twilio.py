@@ -53,7 +53,7 @@ from emotionlayer_rasa.channels.commands import (
     Start,
     TextMessage,
 )
-from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, SpeechFormat, SpeechPiece
+from emotionlayer_rasa.channels.events import CallEvent, Failed, SpeechFormat, SpeechPiece, SpeechStopped
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_form, read_json_object
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
@@ -267,11 +267,11 @@ class TwilioWire(Wire):
         return (Played(*heard),) if heard else ()
 
     def write(self, event: CallEvent) -> Iterator[Message]:
-        """Speech, and its end where the caller interrupts: a telephone shows nothing."""
+        """Speech, and its end where the caller speaks: a telephone shows nothing."""
         match event:
             case SpeechPiece():
                 yield from self._write_speech(event)
-            case Interruption():
+            case SpeechStopped():
                 self._heard_s.clear()  # Twilio sends back the marks of what it forgets
                 yield self._json("clear", {})
             case Failed(error):
