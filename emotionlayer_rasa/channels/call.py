@@ -114,10 +114,10 @@ class Call:
         """A turn of the sender may have given or withdrawn it."""
         self._turns.forget_consent()
 
-    def reset(self) -> None:
-        """Forget the utterance that is going on."""
+    def end_utterance(self) -> None:
+        """The utterance that is going on ends here."""
         if self._session:
-            self._session.reset()
+            self._session.cut()
 
     def take_text(self, text: str, metadata: Mapping[str, Any] | None = None) -> None:
         """Take a typed turn, a button's payload or ``/session_start``; it ends what we are saying."""
@@ -198,6 +198,7 @@ class Call:
 
     def interrupt(self) -> None:
         """Say nothing more of what we are saying: the caller interrupts, writes or presses a key."""
+        self._wait_no_more()
         self._broke_in = False
         if self.speaker:
             self._be_silent()

@@ -81,8 +81,8 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Reset:
-    """Forget the utterance that is going on."""
+class EndOfUtterance:
+    """The utterance that is going on ends here: its text so far is a turn."""
 
 
 @dataclass(frozen=True)
@@ -95,4 +95,4 @@ class HungUp:
     """The caller is gone: what was said becomes a turn, and the call ends."""
 
 
-Command = Start | Sound | TextMessage | KeyPressed | Played | Reset | EndOfSound | HungUp
+Command = Start | Sound | TextMessage | KeyPressed | Played | EndOfUtterance | EndOfSound | HungUp

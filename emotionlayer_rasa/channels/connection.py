@@ -18,10 +18,10 @@ from emotionlayer_rasa.channels.calls import Calls
 from emotionlayer_rasa.channels.commands import (
     Command,
     EndOfSound,
+    EndOfUtterance,
     HungUp,
     KeyPressed,
     Played,
-    Reset,
     Sound,
     Start,
     TextMessage,
@@ -104,7 +104,7 @@ class CallConnection:
                 self._send(self._wire.write_reply(command))
                 if isinstance(command, EndOfSound | HungUp):
                     return False
-        except (errors.RequestError, errors.TruncatedAudioError) as error:
+        except errors.RequestError as error:
             if self._wire.real_time:
                 raise
             self._tell(Failed(error))
@@ -120,8 +120,7 @@ class CallConnection:
         elif isinstance(command, Sound):
             call.feed(command.data)
             if self._wire.one_reply or (call.behind_s > _FAR_BEHIND_S and not self._wire.real_time):
-                await call.caught_up()
-                call.check()
+                await self._catch_up(call)
         elif isinstance(command, TextMessage):
             call.take_text(command.text, command.metadata)
             if self._wire.one_reply:
@@ -133,13 +132,19 @@ class CallConnection:
         elif isinstance(command, Played):
             if call.speaker:
                 call.speaker.played(command.id, command.seconds)
-        elif isinstance(command, Reset):
-            call.reset()
-            await call.caught_up()
+        elif isinstance(command, EndOfUtterance):
+            call.end_utterance()
+            await self._catch_up(call)
         elif isinstance(command, EndOfSound):
             await call.finish()
         else:
             await call.end_sound()
+
+    async def _catch_up(self, call: Call) -> None:
+        await call.caught_up()
+        if self._wire.awaits_answers:
+            await call.answered()
+        call.check()
 
     async def _start(self, start: Start) -> None:
         sender, options = start.sender or uuid.uuid4().hex, start.options

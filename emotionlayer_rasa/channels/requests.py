@@ -27,8 +27,8 @@ from emotionlayer_rasa.utterance import METADATA_KEY
 
 INTERRUPTED_KEY = "emotionlayer_interrupted"
 """Key of a message's metadata that tells what the caller heard of a reply, where they made a sound in it: the
-share of what it was saying, 0..1, as ``said``; ``sentences``, those that were heard to their end; and ``resumed``, how
-many times it went on after a false alarm."""
+share of what was to be said, ``said``, 0..1; ``sentences``, those heard to their end; and ``resumed``, how many
+times it went on after a false alarm."""
 
 SERVER_ADDRESS = r"^https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?(/[\w.~%-]+)*$"
 """Pattern of an address of this server, with the path prefix of a reverse proxy, where there is one."""

@@ -21,8 +21,8 @@
                     ``{"id", "end": true, "seconds"}``
 ``stop``            ``{"id"}``: be silent at once and forget what was not heard: the caller speaks. Where that was
                     a false alarm, the rest comes again as ``speech`` with new ids
-``discarded``       what began like speech was none: ``too_short``, ``ghost_words``, ``noise`` or ``reset``; or it
-                    was a ``backchannel`` ("mhm"), which is no turn while a reply is heard
+``discarded``       what began like speech was none: ``too_short``, ``ghost_words`` or ``noise``; or it was a
+                    ``backchannel`` ("mhm"), which is no turn while a reply is heard
 ``error``           ``{"code", "message"}``; the call goes on, unless we close right behind it
 ==================  =============================================================================================
 
