@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any, Callable, Mapping
 
@@ -13,6 +14,7 @@ from emotionlayer_rasa.channels.calls import Calls
 from emotionlayer_rasa.channels.commands import CallOptions
 from emotionlayer_rasa.channels.events import BotMessage, CallEvent
 from emotionlayer_rasa.channels.reply import SpokenReply, spoken_text
+from emotionlayer_rasa.channels.silence import SilenceWatch
 from emotionlayer_rasa.channels.speaking import Speaker
 from emotionlayer_rasa.hearing import (
     Discarded,
@@ -26,6 +28,9 @@ from emotionlayer_rasa.hearing import (
 from emotionlayer_rasa.logs import describe
 
 logger = logging.getLogger(__name__)
+
+_FLOWS_S = 2.0
+"""Sound comes from a caller who has sent some within so many seconds."""
 
 _TOO_LATE_S = 0.5
 """Sound that waits to be heard: there may be words in it."""
@@ -56,8 +61,7 @@ class Call:
         self.sender = sender
         self.speaker: Speaker | None = None
         if options.speech and calls.synthesizer:
-            language = calls.listener.settings.transcription.language
-            self.speaker = Speaker(calls.synthesizer, language, options.speech, tell)
+            self.speaker = Speaker(calls.synthesizer, calls.language, options.speech, tell)
         self._calls = calls
         self._tell = tell
         self._options = options
@@ -76,6 +80,11 @@ class Call:
         self._held_back: list[tuple[str, dict[str, Any], SpokenReply | None]] = []
         """Texts to be spoken when the caller has finished, each with its custom payload and its reply."""
         self._active_at = time.monotonic()
+        self._fed_at = -math.inf
+        self._silence = SilenceWatch(calls.settings.silence, calls.language)
+        self._style: dict[str, Any] = {}
+        """Custom payload of the assistant's last message."""
+        self._says_goodbye = False
         calls.add(self)
 
     def feed(self, data: bytes) -> None:
@@ -95,6 +104,7 @@ class Call:
             )
             self._following = asyncio.create_task(self._follow(self._session))
         self._session.feed(data)
+        self._fed_at = time.monotonic()
 
     @property
     def behind_s(self) -> float:
@@ -146,8 +156,13 @@ class Call:
         """End the call: the next :meth:`check` raises the error."""
         self._failure = self._failure or error
 
+    @property
+    def over(self) -> bool:
+        """Whether we have said goodbye to a caller who says nothing."""
+        return self._says_goodbye and not (self.speaker and (self.speaker.speaking or self.speaker.paused))
+
     def check(self) -> None:
-        """Raise what the call has to end with.
+        """Raise what the call has to end with; ask a caller who says nothing. To be called every second or so.
 
         Raises:
             EmotionLayerError: hearing became impossible, another call took over, or nobody speaks any more.
@@ -159,6 +174,25 @@ class Call:
             self.fail(errors.CallIdleError(f"Nobody spoke or wrote for {idle_timeout_s:g} s. Call again."))
         if self._failure:
             raise self._failure
+        self._ask_the_silent()
+
+    def _ask_the_silent(self) -> None:
+        speaker, state = self.speaker, self._turns.state
+        busy = self._turns.open or self._caller_speaks or (speaker and (speaker.speaking or speaker.paused))
+        # Whose microphone is off says nothing, nor who was asked to wait.
+        deaf = time.monotonic() - self._fed_at > _FLOWS_S
+        waits = self._style.get("wait") is True or (state is not None and state.escalated)
+        if not self._options.silence_prompts or not speaker or self._says_goodbye or busy or deaf or waits:
+            self._silence.stir()
+        elif prompt := self._silence.prompt(state.affect.strategy if state and state.affect else None):
+            self._says_goodbye = prompt.last
+            self._turns.note_prompt()
+            self._tell(BotMessage({"text": prompt.text}))
+            self.speak(prompt.text, self._style)
+
+    def _caller_is_there(self) -> None:
+        self._silence.heard()
+        self._says_goodbye = False
 
     async def close(self) -> None:
         """End now. Turns that Rasa has are finished there; the recogniser's memory is given back."""
@@ -182,8 +216,9 @@ class Call:
         self._tell(BotMessage(message))
         text = spoken_text(message, self._options.speak_buttons)
         style = message.get("custom")
+        self._style = style if isinstance(style, dict) else {}
         if text:
-            self._speak_of(text, style if isinstance(style, dict) else {}, reply)
+            self._speak_of(text, self._style, reply)
         if self.speaker:  # Rasa goes on to predict then, and nothing is sent meanwhile
             await self.speaker.begun()
 
@@ -198,6 +233,7 @@ class Call:
 
     def interrupt(self) -> None:
         """Say nothing more of what we are saying: the caller interrupts, writes or presses a key."""
+        self._caller_is_there()
         self._wait_no_more()
         self._broke_in = False
         if self.speaker:
@@ -255,6 +291,7 @@ class Call:
         if meant:
             self.interrupt()
         elif text:
+            self._caller_is_there()
             self._tell(Discarded("backchannel", final.start_s, final.end_s))
         self._caller_ends()
         if meant or not text:

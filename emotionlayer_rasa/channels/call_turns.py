@@ -12,13 +12,14 @@ from emotionlayer_rasa.channels.assistant import last_utterance, may_analyse_now
 from emotionlayer_rasa.channels.calls import Calls, LiveOutput, SenderCall
 from emotionlayer_rasa.channels.events import (
     CallEvent,
+    ConversationState,
     EmotionRead,
     Failed,
     Transcribed,
     TurnState,
 )
 from emotionlayer_rasa.channels.reply import SpokenReply
-from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
+from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY, SILENCE_KEY
 from emotionlayer_rasa.channels.speaking import HeardReply
 from emotionlayer_rasa.early_speech import early_speech_metadata
 from emotionlayer_rasa.hearing import Final
@@ -64,6 +65,10 @@ class CallTurns:
         """To the turn that Rasa has now."""
         self._heard: HeardReply | None = None
         """What the next turn tells Rasa of the reply before."""
+        self._prompts = 0
+        """How many times the caller was asked since whether they were there."""
+        self.state: ConversationState | None = None
+        """What the memory made of the conversation after the last turn."""
         self._analysed: bool | None = None
         """Whether emotion may be read, as last asked; None where a turn may have changed it."""
         self._consents = 0
@@ -84,6 +89,10 @@ class CallTurns:
         self._heard = heard
         if self._reply and heard.given_up:
             self._reply.interrupt()
+
+    def note_prompt(self) -> None:
+        """The caller says nothing, and was asked whether they were there: the next turn tells Rasa so."""
+        self._prompts += 1
 
     async def may_analyse(self) -> bool:
         """Whether emotion may be read now.
@@ -167,6 +176,7 @@ class CallTurns:
         state = await state_of(self._agent(), self._call.sender)
         if asked == self._consents:
             self._analysed = state.analysed
+        self.state = state
         self._tell(state)
 
     async def _answer(self, text: str, metadata: dict[str, Any]) -> None:
@@ -174,6 +184,9 @@ class CallTurns:
             said = {"said": round(heard.said, 3), "sentences": heard.sentences, "resumed": heard.resumed}
             metadata = {**metadata, INTERRUPTED_KEY: said}
             self._heard = None
+        if self._prompts:
+            metadata = {**metadata, SILENCE_KEY: self._prompts}
+            self._prompts = 0
         agent = self._agent()
         self._calls.assistant.check_ready(agent)
         reply = self._reply = SpokenReply(self._speak)

@@ -71,6 +71,8 @@ class CallConnection:
             while goes_on:
                 message = await self._socket.receive()
                 self._check()
+                if self._call and self._call.over:
+                    break
                 goes_on = message is None or await self._take(message)
         except EOFError:
             pass

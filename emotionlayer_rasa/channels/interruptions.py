@@ -11,6 +11,7 @@ from emotionlayer_rasa.language import (
     language_code,
     languages,
     normalise,
+    own_file,
     place,
     read_file,
     read_own_file,
@@ -89,7 +90,7 @@ def _words(text: str) -> str:
 @cache
 def _listed(code: str) -> tuple[BackchannelFile, str]:
     if own := read_own_file(BackchannelFile, code, _FILE):
-        return own, f"languages/{code}/{_FILE}"
+        return own, str(own_file(code, _FILE))
     if code in languages(_FILE):
         return read_file(BackchannelFile, code, _FILE), place(code, _FILE)
     return BackchannelFile(backchannels=()), place(code, _FILE)

@@ -160,6 +160,7 @@ def telephone(monkeypatch: pytest.MonkeyPatch) -> Wire:
     begun, opening = wire.read(json.dumps({"event": "start", "start": start}))
     assert isinstance(begun, Start)
     assert (begun.sender, begun.other_sender, begun.options.key_intent) == ("tel-1", "tel-1-CA1", "keys")
+    assert begun.options.silence_prompts
     assert opening == TextMessage("/session_start")
     return wire
 

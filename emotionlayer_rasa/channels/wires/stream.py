@@ -27,6 +27,8 @@ binary                                     samples, one channel, at most 1 MiB a
 ``events``            true: messages as they come (see below); false (default): one reply a message
 ``interim``           true (default): with ``events``, the emotion also while the caller speaks
 ``speech``            with ``events``: ``pcm16`` or ``mulaw`` to hear the replies, ``none`` (default)
+``silence_prompts``   with ``speech``: true asks a caller who says nothing whether they are there, and in the end
+                      says goodbye (see ``silence`` in ``credentials.yml``); false (default)
 ``speech_rate``       Hz of ``pcm16`` speech, 8000 to 48000; default what the voice has. ``mulaw`` has 8000
 ``words``             false leaves ``result`` out
 ``phrase_list``       phrases to listen for (a list), where the engine can
@@ -98,6 +100,7 @@ class StreamConfig(StreamSettings):
     events: bool = False
     interim: bool = True
     speech: Literal["none", "pcm16", "mulaw"] = "none"
+    silence_prompts: bool = False
     speech_rate: int | None = pydantic.Field(default=None, ge=8000, le=48_000)
     words: bool = True
     phrase_list: list[str] | None = None
@@ -242,6 +245,7 @@ class StreamWire(Wire):
             grammar=config.phrase_list,
             metadata=read_metadata(config.metadata),
             speech=speech,
+            silence_prompts=config.silence_prompts,
         )
         start = Start(None if sender is None else read_sender(sender), options, announce=config.events)
         self._started = True

@@ -13,7 +13,7 @@ the number's incoming calls, the webhook ``POST https://bot.example.com/webhooks
 
 The call opens with ``/session_start``, whose answer, the disclosure, is spoken first. Each utterance is a turn;
 answers are spoken sentence by sentence, the titles of their buttons too, until the caller speaks or presses a key.
-Keys are a turn when ``#`` is pressed or none for two seconds.
+Keys are a turn when ``#`` is pressed or none for two seconds. Who says nothing is asked whether they are there.
 
 **Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
 
@@ -317,6 +317,7 @@ class TwilioWire(Wire):
             sample_rate=_RATE,
             speech=SpeechFormat("mulaw"),
             speak_buttons=True,
+            silence_prompts=True,
             key_intent=settings.dtmf_intent,
             key_pause_s=settings.dtmf_pause_s,
         )
