@@ -19,7 +19,7 @@ from emotionlayer_rasa.channels.interruptions import InterruptionJudge, Interrup
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import languages
 
-LANGUAGES = ("de", "en", "es", "fr", "it", "pt")
+LANGUAGES = ("de", "en", "es", "fr", "it", "ko", "pt")
 
 BACKCHANNELS = {
     "de": ["mhm", "hm", "ja", "ja ja", "Okay", "ach so", "genau", "Alles klar.", "verstehe", "ja, genau", "aha"],
@@ -27,6 +27,7 @@ BACKCHANNELS = {
     "es": ["mhm", "ajá", "sí", "sí sí", "vale", "ya veo", "claro que sí", "de acuerdo", "bien", "entiendo"],
     "fr": ["mhm", "hum", "oui", "ouais", "d'accord", "c'est ça", "OK", "je vois", "bien sûr", "ah oui"],
     "it": ["mhm", "eh", "sì", "sì sì", "okay", "va bene", "d'accordo", "certo", "ho capito", "esatto"],
+    "ko": ["네", "네네", "음", "아 네", "그렇군요", "알겠습니다", "맞아요"],
     "pt": ["mhm", "aham", "sim", "sim, sim", "tá bom", "está bem", "claro", "pois é", "entendi", "certo"],
 }
 MEANT = {
@@ -35,6 +36,7 @@ MEANT = {
     "es": ["espere", "no", "un momento", "ayuda", "sí pero dónde está", "vale y mi dinero"],
     "fr": ["stop", "non", "attendez", "à l'aide", "oui mais où est il", "d'accord et mon argent"],
     "it": ["basta", "no", "aspetti", "un attimo", "aiuto", "sì ma dov'è", "okay e i miei soldi"],
+    "ko": ["잠깐만요", "아니요", "그만하세요", "네 그런데 주문이 어디", "주문이 어디 있어요"],
     "pt": ["espera", "não", "um momento", "socorro", "sim mas onde está", "tá bom e o meu dinheiro"],
 }
 
@@ -43,7 +45,7 @@ def judge(language: str, **settings: Any) -> InterruptionJudge:
     return InterruptionJudge(InterruptionSettings(**settings), language)
 
 
-def test_six_languages_have_backchannels() -> None:
+def test_the_languages_that_have_backchannels() -> None:
     assert languages("backchannels.yml") == LANGUAGES
 
 
