@@ -17,8 +17,9 @@ from emotionlayer_rasa.audio.voice_activity import DetectorName, VoiceActivityDe
 from emotionlayer_rasa.audio.waveform import SAMPLE_RATE
 from emotionlayer_rasa.settings import Settings
 
-EndReason = Literal["silence", "length", "eof"]
-"""Why an utterance ended: the caller fell silent, has spoken for too long, or the stream is over."""
+EndReason = Literal["silence", "length", "cut", "eof"]
+"""Why an utterance ended: the caller fell silent, has spoken for too long, was cut (:meth:`Endpointer.cut`), or
+the stream is over."""
 
 QUIET_DB = -65.0
 """Noise floor assumed before the line is known, dB relative to full scale."""
@@ -211,11 +212,10 @@ class Endpointer:
         """The stream is over: an utterance that is going on ends here."""
         return [self._end("eof")] if self._start is not None else []
 
-    def reset(self) -> None:
-        """Forget the utterance that is going on; time and noise floor go on."""
+    def cut(self) -> list[Boundary]:
+        """An utterance that is going on ends here; the stream, time and noise floor go on."""
         self._detector.reset()
-        self._forget()
-        self._cut_after = None
+        return [self._end("cut")] if self._start is not None else []
 
     def _forget(self) -> None:
         self._start, self._speech, self._paused = None, [], False

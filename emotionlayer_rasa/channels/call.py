@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any, Callable, Mapping
 
@@ -13,11 +14,26 @@ from emotionlayer_rasa.channels.calls import Calls
 from emotionlayer_rasa.channels.commands import CallOptions
 from emotionlayer_rasa.channels.events import BotMessage, CallEvent
 from emotionlayer_rasa.channels.reply import SpokenReply, spoken_text
+from emotionlayer_rasa.channels.silence import SilenceWatch
 from emotionlayer_rasa.channels.speaking import Speaker
-from emotionlayer_rasa.hearing import Final, Interim, LiveEvent, LiveSession, Partial, SpeechStarted
+from emotionlayer_rasa.hearing import (
+    Discarded,
+    Final,
+    Interim,
+    LiveEvent,
+    LiveSession,
+    Partial,
+    SpeechStarted,
+)
 from emotionlayer_rasa.logs import describe
 
 logger = logging.getLogger(__name__)
+
+_FLOWS_S = 2.0
+"""Sound comes from a caller who has sent some within so many seconds."""
+
+_TOO_LATE_S = 0.5
+"""Sound that waits to be heard: there may be words in it."""
 
 
 class Call:
@@ -45,8 +61,7 @@ class Call:
         self.sender = sender
         self.speaker: Speaker | None = None
         if options.speech and calls.synthesizer:
-            language = calls.listener.settings.transcription.language
-            self.speaker = Speaker(calls.synthesizer, language, options.speech, tell)
+            self.speaker = Speaker(calls.synthesizer, calls.language, options.speech, tell)
         self._calls = calls
         self._tell = tell
         self._options = options
@@ -57,9 +72,19 @@ class Call:
         self._following: asyncio.Task[None] | None = None
         self._failure: errors.EmotionLayerError | None = None
         self._caller_speaks = False
-        self._held_back: list[tuple[str, dict[str, Any]]] = []
-        """Texts to be spoken when the caller has finished, each with its custom payload."""
+        self._broke_in = False
+        """The caller's utterance began while we spoke."""
+        self._partial = ""
+        """Its text so far."""
+        self._sound_lasts: asyncio.TimerHandle | None = None
+        self._held_back: list[tuple[str, dict[str, Any], SpokenReply | None]] = []
+        """Texts to be spoken when the caller has finished, each with its custom payload and its reply."""
         self._active_at = time.monotonic()
+        self._fed_at = -math.inf
+        self._silence = SilenceWatch(calls.settings.silence, calls.language)
+        self._style: dict[str, Any] = {}
+        """Custom payload of the assistant's last message."""
+        self._says_goodbye = False
         calls.add(self)
 
     def feed(self, data: bytes) -> None:
@@ -79,6 +104,7 @@ class Call:
             )
             self._following = asyncio.create_task(self._follow(self._session))
         self._session.feed(data)
+        self._fed_at = time.monotonic()
 
     @property
     def behind_s(self) -> float:
@@ -98,10 +124,10 @@ class Call:
         """A turn of the sender may have given or withdrawn it."""
         self._turns.forget_consent()
 
-    def reset(self) -> None:
-        """Forget the utterance that is going on."""
+    def end_utterance(self) -> None:
+        """The utterance that is going on ends here."""
         if self._session:
-            self._session.reset()
+            self._session.cut()
 
     def take_text(self, text: str, metadata: Mapping[str, Any] | None = None) -> None:
         """Take a typed turn, a button's payload or ``/session_start``; it ends what we are saying."""
@@ -130,8 +156,13 @@ class Call:
         """End the call: the next :meth:`check` raises the error."""
         self._failure = self._failure or error
 
+    @property
+    def over(self) -> bool:
+        """Whether we have said goodbye to a caller who says nothing."""
+        return self._says_goodbye and not (self.speaker and (self.speaker.speaking or self.speaker.paused))
+
     def check(self) -> None:
-        """Raise what the call has to end with.
+        """Raise what the call has to end with; ask a caller who says nothing. To be called every second or so.
 
         Raises:
             EmotionLayerError: hearing became impossible, another call took over, or nobody speaks any more.
@@ -143,10 +174,30 @@ class Call:
             self.fail(errors.CallIdleError(f"Nobody spoke or wrote for {idle_timeout_s:g} s. Call again."))
         if self._failure:
             raise self._failure
+        self._ask_the_silent()
+
+    def _ask_the_silent(self) -> None:
+        speaker, state = self.speaker, self._turns.state
+        busy = self._turns.open or self._caller_speaks or (speaker and (speaker.speaking or speaker.paused))
+        # Whose microphone is off says nothing, nor who was asked to wait.
+        deaf = time.monotonic() - self._fed_at > _FLOWS_S
+        waits = self._style.get("wait") is True or (state is not None and state.escalated)
+        if not self._options.silence_prompts or not speaker or self._says_goodbye or busy or deaf or waits:
+            self._silence.stir()
+        elif prompt := self._silence.prompt(state.affect.strategy if state and state.affect else None):
+            self._says_goodbye = prompt.last
+            self._turns.note_prompt()
+            self._tell(BotMessage({"text": prompt.text}))
+            self.speak(prompt.text, self._style)
+
+    def _caller_is_there(self) -> None:
+        self._silence.heard()
+        self._says_goodbye = False
 
     async def close(self) -> None:
         """End now. Turns that Rasa has are finished there; the recogniser's memory is given back."""
         self._calls.remove(self)
+        self._wait_no_more()
         if self.speaker:
             await self.speaker.close()
         if self._session and self._following:
@@ -164,12 +215,10 @@ class Call:
         self._active_at = time.monotonic()
         self._tell(BotMessage(message))
         text = spoken_text(message, self._options.speak_buttons)
-        if reply and text:
-            text = reply.unspoken(text)
         style = message.get("custom")
-        style = style if isinstance(style, dict) else {}
-        if text and not self.speak(text, style):
-            self._held_back.append((text, style))
+        self._style = style if isinstance(style, dict) else {}
+        if text:
+            self._speak_of(text, self._style, reply)
         if self.speaker:  # Rasa goes on to predict then, and nothing is sent meanwhile
             await self.speaker.begun()
 
@@ -183,11 +232,27 @@ class Call:
         return True
 
     def interrupt(self) -> None:
-        """Be silent: the caller speaks, writes or presses a key."""
-        interruption = self.speaker.interrupt() if self.speaker else None
-        if interruption:
-            self._tell(interruption)
-            self._turns.interrupt(interruption)
+        """Say nothing more of what we are saying: the caller interrupts, writes or presses a key."""
+        self._caller_is_there()
+        self._wait_no_more()
+        self._broke_in = False
+        if self.speaker:
+            self._be_silent()
+            if heard := self.speaker.give_up():
+                self._turns.note_heard(heard)
+
+    def _be_silent(self) -> bool:
+        stopped = self.speaker.pause() if self.speaker else None
+        if stopped:
+            self._tell(stopped)
+        return stopped is not None
+
+    def _speak_of(self, text: str, style: dict[str, Any], reply: SpokenReply | None) -> None:
+        """Speak a message of a reply, or what is left of it, as soon as the caller does not speak."""
+        if self._caller_speaks:
+            self._held_back.append((text, style, reply))
+        elif text := reply.unspoken(text) if reply else text:
+            self.speak(text, style)
 
     async def _follow(self, session: LiveSession) -> None:
         try:
@@ -207,16 +272,67 @@ class Call:
             return
         self._active_at = time.monotonic()
         if isinstance(event, SpeechStarted):
-            self._caller_speaks = True
-            self.interrupt()
+            self._partial = ""
+            self._caller_begins()
         elif isinstance(event, Partial):
+            self._partial = event.text
+            if not self._caller_speaks and self._calls.judge.counted(event.text):
+                self._caller_begins()  # what we went on to speak over was speech
             self._tell(event)
+        elif isinstance(event, Final):
+            await self._take_final(event)
         else:
-            self._caller_speaks = False
-            held_back, self._held_back = self._held_back, []
-            for text, style in held_back:
-                self.speak(text, style)
-            if isinstance(event, Final):
-                await self._turns.take_utterance(event)
-            else:
-                self._tell(event)
+            self._tell(event)
+            self._caller_ends()
+
+    async def _take_final(self, final: Final) -> None:
+        text = final.utterance.transcript.text.strip()
+        meant = not self._broke_in or self._interrupts(text, final.speech_s)
+        if meant:
+            self.interrupt()
+        elif text:
+            self._caller_is_there()
+            self._tell(Discarded("backchannel", final.start_s, final.end_s))
+        self._caller_ends()
+        if meant or not text:
+            await self._turns.take_utterance(final)
+
+    def _interrupts(self, text: str, speech_s: float) -> bool:
+        answers = bool(text) and self.speaker is not None and self.speaker.may_be_answered
+        return answers or self._calls.judge.interrupts(text, speech_s)
+
+    def _caller_begins(self) -> None:
+        self._caller_speaks = True
+        if self._be_silent():
+            self._broke_in = True
+            self._wait_for_words(self._calls.settings.interruptions.resume_s)
+
+    def _wait_for_words(self, seconds: float) -> None:
+        self._wait_no_more()
+        self._sound_lasts = asyncio.get_running_loop().call_later(seconds, self._speak_over_sound)
+
+    def _wait_no_more(self) -> None:
+        if self._sound_lasts:
+            self._sound_lasts.cancel()
+            self._sound_lasts = None
+
+    def _speak_over_sound(self) -> None:
+        """The sound lasts, and has no words: music, say, does not keep us from going on."""
+        if self.behind_s > _TOO_LATE_S:
+            self._wait_for_words(_TOO_LATE_S)
+        elif not self._calls.judge.counted(self._partial):
+            self._go_on()
+
+    def _caller_ends(self) -> None:
+        self._wait_no_more()
+        self._broke_in = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Speak on, unless we were interrupted, and what has come meanwhile."""
+        self._caller_speaks = False
+        if self.speaker:
+            self.speaker.resume()
+        held_back, self._held_back = self._held_back, []
+        for text, style, reply in held_back:
+            self._speak_of(text, style, reply)

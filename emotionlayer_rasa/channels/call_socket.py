@@ -9,10 +9,7 @@ from typing import Any
 
 from sanic.exceptions import SanicException, WebsocketClosed
 
-from emotionlayer_rasa.errors import AudioTooLargeError, CallNotReadError
-
-MAX_MESSAGE_BYTES = 262_144
-"""Of one message that comes in; more than two seconds of sound in any format we take."""
+from emotionlayer_rasa.errors import CallNotReadError
 
 _MAX_UNSENT_BYTES = 4_194_304
 _POLICY_VIOLATION = 1008
@@ -37,7 +34,6 @@ class CallSocket:
 
         Raises:
             EOFError: the connection is closed.
-            AudioTooLargeError: the message has more than :data:`MAX_MESSAGE_BYTES`.
             CallNotReadError: the other side does not read.
         """
         if self._size > _MAX_UNSENT_BYTES:
@@ -46,10 +42,6 @@ class CallSocket:
             message: str | bytes | None = await self._websocket.recv(_RECEIVE_S)
         except WebsocketClosed:
             raise EOFError from None
-        if message is not None and len(message) > MAX_MESSAGE_BYTES:
-            raise AudioTooLargeError(
-                f"A message has {len(message)} bytes, more than {MAX_MESSAGE_BYTES}. Send shorter pieces."
-            )
         return message
 
     def send(self, message: str | bytes, speech: bool = False) -> None:

@@ -12,14 +12,15 @@ from emotionlayer_rasa.channels.assistant import last_utterance, may_analyse_now
 from emotionlayer_rasa.channels.calls import Calls, LiveOutput, SenderCall
 from emotionlayer_rasa.channels.events import (
     CallEvent,
+    ConversationState,
     EmotionRead,
     Failed,
-    Interruption,
     Transcribed,
     TurnState,
 )
 from emotionlayer_rasa.channels.reply import SpokenReply
-from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY
+from emotionlayer_rasa.channels.requests import INTERRUPTED_KEY, SILENCE_KEY
+from emotionlayer_rasa.channels.speaking import HeardReply
 from emotionlayer_rasa.early_speech import early_speech_metadata
 from emotionlayer_rasa.hearing import Final
 from emotionlayer_rasa.logs import describe
@@ -62,7 +63,12 @@ class CallTurns:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reply: SpokenReply | None = None
         """To the turn that Rasa has now."""
-        self._interruption: Interruption | None = None
+        self._heard: HeardReply | None = None
+        """What the next turn tells Rasa of the reply before."""
+        self._prompts = 0
+        """How many times the caller was asked since whether they were there."""
+        self.state: ConversationState | None = None
+        """What the memory made of the conversation after the last turn."""
         self._analysed: bool | None = None
         """Whether emotion may be read, as last asked; None where a turn may have changed it."""
         self._consents = 0
@@ -78,11 +84,15 @@ class CallTurns:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def interrupt(self, interruption: Interruption) -> None:
-        """The caller has interrupted us: the next turn tells Rasa so."""
-        self._interruption = interruption
-        if self._reply:
+    def note_heard(self, heard: HeardReply) -> None:
+        """The caller broke into a reply: the next turn tells Rasa how much of it was heard."""
+        self._heard = heard
+        if self._reply and heard.given_up:
             self._reply.interrupt()
+
+    def note_prompt(self) -> None:
+        """The caller says nothing, and was asked whether they were there: the next turn tells Rasa so."""
+        self._prompts += 1
 
     async def may_analyse(self) -> bool:
         """Whether emotion may be read now.
@@ -166,13 +176,17 @@ class CallTurns:
         state = await state_of(self._agent(), self._call.sender)
         if asked == self._consents:
             self._analysed = state.analysed
+        self.state = state
         self._tell(state)
 
     async def _answer(self, text: str, metadata: dict[str, Any]) -> None:
-        if self._interruption:
-            said = {"said": round(self._interruption.said, 3), "sentences": self._interruption.sentences}
+        if heard := self._heard:
+            said = {"said": round(heard.said, 3), "sentences": heard.sentences, "resumed": heard.resumed}
             metadata = {**metadata, INTERRUPTED_KEY: said}
-            self._interruption = None
+            self._heard = None
+        if self._prompts:
+            metadata = {**metadata, SILENCE_KEY: self._prompts}
+            self._prompts = 0
         agent = self._agent()
         self._calls.assistant.check_ready(agent)
         reply = self._reply = SpokenReply(self._speak)

@@ -12,9 +12,11 @@ import pydantic
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.assistant import Assistant, VoiceOutput
+from emotionlayer_rasa.channels.interruptions import InterruptionJudge, InterruptionSettings
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.reply import SpokenReply
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS
+from emotionlayer_rasa.channels.silence import SilenceSettings, silence_wordings
 from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer
@@ -43,6 +45,8 @@ class CallSettings(Settings):
     Attributes:
         max_calls: calls open at a time; of these ``live.max_live`` can be heard.
         idle_timeout_s: seconds without a word from either side after which a call is ended.
+        interruptions: what interrupts a reply.
+        silence: what a caller is asked who says nothing.
         early_speech: whether the first sentence of a reply is spoken while a language model writes the rest.
         own_url: address at which the action server reaches this server for that, such as ``http://rasa:5005`` or
             ``https://bot.example.com/rasa``; None for this machine, at the port that the call came in at. Several
@@ -51,6 +55,8 @@ class CallSettings(Settings):
 
     max_calls: int = pydantic.Field(default=64, ge=1, le=10_000)
     idle_timeout_s: float = pydantic.Field(default=300.0, ge=1.0)
+    interruptions: InterruptionSettings = InterruptionSettings()
+    silence: SilenceSettings = SilenceSettings()
     early_speech: bool = True
     own_url: str | None = pydantic.Field(default=None, regex=SERVER_ADDRESS)
 
@@ -66,6 +72,11 @@ class Calls:
 
     Attributes:
         limit: what each call counts to.
+        language: that is heard and spoken.
+        judge: what interrupts a reply.
+
+    Raises:
+        ConfigurationError: a file of the language is wrong.
     """
 
     def __init__(
@@ -80,6 +91,9 @@ class Calls:
         self.listener = listener
         self.synthesizer = synthesizer
         self.settings = settings
+        self.language = listener.settings.transcription.language
+        self.judge = InterruptionJudge(settings.interruptions, self.language)
+        silence_wordings(self.language)  # a wrong file stops the start
         self.limit = ConcurrencyLimit(
             settings.max_calls,
             "calls are open already. Try again when one has ended, or raise 'max_calls'.",

@@ -19,6 +19,7 @@ class CallOptions:
         metadata: for every message to Rasa.
         speech: what replies are spoken in; None for text only.
         speak_buttons: whether the titles of a message's buttons are spoken, too.
+        silence_prompts: whether a caller who says nothing is asked whether they are there.
         key_intent: intent that pressed keys are sent as, ``/INTENT{"digits": "12"}``; None sends them as text.
         key_pause_s: seconds without a key after which the keys are a turn.
     """
@@ -29,6 +30,7 @@ class CallOptions:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     speech: SpeechFormat | None = None
     speak_buttons: bool = False
+    silence_prompts: bool = False
     key_intent: str | None = None
     key_pause_s: float = 2.0
 
@@ -81,8 +83,8 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Reset:
-    """Forget the utterance that is going on."""
+class EndOfUtterance:
+    """The utterance that is going on ends here: its text so far is a turn."""
 
 
 @dataclass(frozen=True)
@@ -95,4 +97,4 @@ class HungUp:
     """The caller is gone: what was said becomes a turn, and the call ends."""
 
 
-Command = Start | Sound | TextMessage | KeyPressed | Played | Reset | EndOfSound | HungUp
+Command = Start | Sound | TextMessage | KeyPressed | Played | EndOfUtterance | EndOfSound | HungUp

@@ -18,15 +18,15 @@ from emotionlayer_rasa.channels.calls import Calls
 from emotionlayer_rasa.channels.commands import (
     Command,
     EndOfSound,
+    EndOfUtterance,
     HungUp,
     KeyPressed,
     Played,
-    Reset,
     Sound,
     Start,
     TextMessage,
 )
-from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, Opened, SpeechPiece, SpeechSent
+from emotionlayer_rasa.channels.events import CallEvent, Failed, Opened, SpeechPiece, SpeechSent, SpeechStopped
 from emotionlayer_rasa.channels.keypad import Keypad
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.wires import CallRoute
@@ -71,6 +71,8 @@ class CallConnection:
             while goes_on:
                 message = await self._socket.receive()
                 self._check()
+                if self._call and self._call.over:
+                    break
                 goes_on = message is None or await self._take(message)
         except EOFError:
             pass
@@ -104,7 +106,7 @@ class CallConnection:
                 self._send(self._wire.write_reply(command))
                 if isinstance(command, EndOfSound | HungUp):
                     return False
-        except (errors.RequestError, errors.TruncatedAudioError) as error:
+        except errors.RequestError as error:
             if self._wire.real_time:
                 raise
             self._tell(Failed(error))
@@ -120,8 +122,7 @@ class CallConnection:
         elif isinstance(command, Sound):
             call.feed(command.data)
             if self._wire.one_reply or (call.behind_s > _FAR_BEHIND_S and not self._wire.real_time):
-                await call.caught_up()
-                call.check()
+                await self._catch_up(call)
         elif isinstance(command, TextMessage):
             call.take_text(command.text, command.metadata)
             if self._wire.one_reply:
@@ -133,13 +134,19 @@ class CallConnection:
         elif isinstance(command, Played):
             if call.speaker:
                 call.speaker.played(command.id, command.seconds)
-        elif isinstance(command, Reset):
-            call.reset()
-            await call.caught_up()
+        elif isinstance(command, EndOfUtterance):
+            call.end_utterance()
+            await self._catch_up(call)
         elif isinstance(command, EndOfSound):
             await call.finish()
         else:
             await call.end_sound()
+
+    async def _catch_up(self, call: Call) -> None:
+        await call.caught_up()
+        if self._wire.awaits_answers:
+            await call.answered()
+        call.check()
 
     async def _start(self, start: Start) -> None:
         sender, options = start.sender or uuid.uuid4().hex, start.options
@@ -158,7 +165,7 @@ class CallConnection:
             self._tell(Opened(sender, new, analysed, options.speech if call.speaker else None))
 
     def _tell(self, event: CallEvent) -> None:
-        if isinstance(event, Interruption):
+        if isinstance(event, SpeechStopped):
             self._socket.drop_speech()
         self._send(self._wire.write(event), speech=isinstance(event, SpeechPiece | SpeechSent))
 

@@ -126,18 +126,16 @@ class SpeechSent:
 
 
 @dataclass(frozen=True)
-class Interruption:
-    """The caller speaks, writes or presses a key while a reply is heard: nothing more of it comes.
+class SpeechStopped:
+    """Be silent at once: the caller makes a sound, writes or presses a key while a reply is heard.
+
+    After a false alarm, what was not heard of it comes again as new spoken messages.
 
     Attributes:
-        id: of the message that was being heard.
-        said: share of all that was to be said, by characters, 0..1.
-        sentences: sentences that were heard to their end.
+        id: of the spoken message that was being heard.
     """
 
     id: int
-    said: float
-    sentences: int
 
 
 @dataclass(frozen=True)
@@ -159,6 +157,6 @@ CallEvent = (
     | ConversationState
     | BotMessage
     | SpeechEvent
-    | Interruption
+    | SpeechStopped
     | Failed
 )

@@ -26,8 +26,12 @@ from emotionlayer_rasa.http_guard import receive_body, receive_small_body
 from emotionlayer_rasa.utterance import METADATA_KEY
 
 INTERRUPTED_KEY = "emotionlayer_interrupted"
-"""Key of a message's metadata that tells how far the assistant got before the caller interrupted: ``said``, the
-share of what it was saying, 0..1, and ``sentences``, those that were heard to their end."""
+"""Key of a message's metadata that tells what the caller heard of a reply, where they made a sound in it: the
+share of what was to be said, ``said``, 0..1; ``sentences``, those heard to their end; and ``resumed``, how many
+times it went on after a false alarm."""
+
+SILENCE_KEY = "emotionlayer_silence"
+"""Key of a message's metadata that tells how many times the caller was asked before whether they were there."""
 
 SERVER_ADDRESS = r"^https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?(/[\w.~%-]+)*$"
 """Pattern of an address of this server, with the path prefix of a reverse proxy, where there is one."""
@@ -318,7 +322,7 @@ def read_metadata(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError("'metadata' must be a JSON object.")
     _check_metadata_size(len(json.dumps(value)))
-    ours = (METADATA_KEY, INTERRUPTED_KEY, EARLY_SPEECH_KEY)
+    ours = (METADATA_KEY, INTERRUPTED_KEY, SILENCE_KEY, EARLY_SPEECH_KEY)
     return {key: item for key, item in value.items() if key not in ours}
 
 

@@ -1,4 +1,4 @@
-"""Speaking an assistant's messages to one caller, until the caller interrupts."""
+"""Speaking an assistant's messages to one caller: silent while the caller speaks, on again after a false alarm."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from emotionlayer_rasa.channels.events import (
-    Failed,
-    Interruption,
-    SpeechFormat,
-    SpeechPiece,
-    SpeechSent,
-)
+from emotionlayer_rasa.channels.events import Failed, SpeechFormat, SpeechPiece, SpeechSent, SpeechStopped
 from emotionlayer_rasa.errors import EmotionLayerError, RequestError
+from emotionlayer_rasa.language import CLOSERS
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.synthesis import SpeechChunk, SpeechSynthesizer
 
 logger = logging.getLogger(__name__)
+
+_SAMPLE_BYTES = {"pcm16": 2, "mulaw": 1}
 
 _AHEAD_S = 5.0
 """Speech that is sent before it is heard, seconds: more is made for nothing when the caller interrupts."""
@@ -28,21 +25,67 @@ _AHEAD_S = 5.0
 _FIRST_SOUND_S = 0.3
 """The longest wait for the first sound of a message, seconds: espeak-ng takes some 20 ms."""
 
+_NOTHING_S = 0.02
+"""Speech that is not worth to be sent again, seconds."""
+
+_NEARLY_OVER_S = 1.0
+"""Who answers has not waited for the last word, seconds."""
+
+_UNDERSTOOD = 0.8
+"""Share of a question that is heard, and it is answered."""
+
 _ROUNDED_S = 0.1
 """By so much a client may count more seconds of a message than there are: it adds up pieces that are rounded."""
 
 
+@dataclass(frozen=True)
+class HeardReply:
+    """How much of what we said the caller has heard who broke in.
+
+    Attributes:
+        said: share of all that was to be said, by characters, 0..1.
+        sentences: sentences that were heard to their end.
+        resumed: how many times we went on after a false alarm.
+        given_up: the rest is not said any more; else it was heard to its end.
+    """
+
+    said: float
+    sentences: int
+    resumed: int
+    given_up: bool
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A piece as it was sent, kept until we are silent: after a false alarm the rest of it is sent again."""
+
+    sentence: str
+    seconds: float
+    sample_rate: int
+    audio: bytes
+
+
 @dataclass
 class _SpokenMessage:
-    id: int
     text: str
     style: dict[str, Any]
-    pieces: list[tuple[int, float]] = field(default_factory=list)
-    """Characters and seconds of each piece sent."""
+    id: int
+    """That it is told under: another one after each pause."""
+    pieces: list[_Piece] = field(default_factory=list)
+    complete: bool = False
+    parts: int = 0
+    """Pieces told under this id."""
+    skipped_s: float = 0.0
+    """Heard before the last pause, and so under an earlier id."""
 
     @property
     def seconds(self) -> float:
-        return sum(seconds for _, seconds in self.pieces)
+        return sum(piece.seconds for piece in self.pieces)
+
+    @property
+    def told_s(self) -> float:
+        """Seconds told under this id."""
+        return self.seconds - self.skipped_s
 
 
 class Speaker:
@@ -76,15 +119,41 @@ class Speaker:
         """How many of them."""
         self._heard_at = 0.0
         """When the last of what was sent will have been heard."""
+        self._paused_s: float | None = None
+        """Seconds of the messages that had been heard when we paused; None where we did not."""
+        self._resumed = 0
+        self._goes_on = asyncio.Event()
+        """Cleared while paused."""
+        self._goes_on.set()
         self._worker: asyncio.Task[None] | None = None
         self._sounds = asyncio.Event()
         """A piece of what was said last is sent, or there is none."""
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
+    def paused(self) -> bool:
+        """Whether something is left to be said, and the caller speaks."""
+        return self._paused_s is not None
+
+    @property
     def speaking(self) -> bool:
         """Whether the caller hears us, or soon will."""
-        return self._worker is not None or self._now() < self._heard_at
+        return not self.paused and (self._worker is not None or self._now() < self._heard_at)
+
+    @property
+    def may_be_answered(self) -> bool:
+        """Whether a "yes" answers what was heard: there was a question, or hardly anything is left to be heard."""
+        heard_s = self._heard_s()
+        pieces = [piece for message in self._messages for piece in message.pieces]
+        if self._worker is None and sum(piece.seconds for piece in pieces) - heard_s < _NEARLY_OVER_S:
+            return True
+        for piece in pieces:
+            if heard_s < _UNDERSTOOD * piece.seconds:
+                break
+            if piece.sentence.rstrip(CLOSERS).endswith(("?", "？")):
+                return True
+            heard_s -= piece.seconds
+        return False
 
     def say(self, text: str, style: dict[str, Any]) -> None:
         """Speak a message after those before it.
@@ -93,29 +162,63 @@ class Speaker:
             text: plain text.
             style: the message's custom payload: ``speed``, ``pitch`` and ``tone`` count.
         """
-        if not self.speaking:
-            self._messages.clear()
-            self._begun = 0
+        if not self.speaking and not self.paused:
+            self._forget()
         self._count += 1
-        self._messages.append(_SpokenMessage(self._count, text, style))
+        self._messages.append(_SpokenMessage(text, style, self._count))
         if self._worker is None:
             self._sounds.clear()
             self._worker = asyncio.create_task(self._speak_on())
 
-    def interrupt(self) -> Interruption | None:
-        """Be silent now; what was heard of what, or None where nothing was being said."""
+    def pause(self) -> SpeechStopped | None:
+        """Be silent now, until :meth:`resume` or :meth:`give_up`; None where nothing was being said."""
         if not self.speaking:
             return None
+        self._paused_s = heard_s = self._heard_s()
+        self._heard_at = 0.0
+        self._goes_on.clear()
+        self._sounds.set()
+        heard = self._messages[0]
+        for message in self._messages:
+            if heard_s > 0 and message.pieces:
+                heard = message
+            heard_s -= message.seconds
+        return SpeechStopped(heard.id)
+
+    def resume(self) -> None:
+        """Go on from where :meth:`pause` stopped."""
+        if self._paused_s is None:
+            return
+        heard_s, self._paused_s = self._paused_s, None
+        self._resumed += 1
+        self._heard_at = self._now()
+        for message in self._messages:
+            skipped_s = min(max(0.0, heard_s), message.seconds)
+            heard_s -= message.seconds
+            if not message.complete or message.seconds - skipped_s > _NOTHING_S:
+                self._tell_again(message, skipped_s)
+        self._goes_on.set()
+
+    def give_up(self) -> HeardReply | None:
+        """Say nothing more of what is being said; what was heard of it.
+
+        None where nothing was being said, nor had been paused before it was heard to its end.
+        """
+        given_up = self.speaking or self.paused
+        heard = None
+        if given_up or self._resumed:
+            heard = _heard_reply(self._messages, self._heard_s(), self._resumed, given_up)
         if self._worker:
             self._worker.cancel()
             self._ending.add(self._worker)
             self._worker.add_done_callback(self._ending.discard)
             self._worker = None
-        heard_s = sum(reply.seconds for reply in self._messages) - max(0.0, self._heard_at - self._now())
+        self._paused_s = None
+        self._goes_on.set()
         self._heard_at = 0.0
         self._sounds.set()
-        replies, self._messages, self._begun = self._messages, [], 0
-        return _interruption(replies, heard_s)
+        self._forget()
+        return heard
 
     def played(self, id: int, seconds: float | None) -> None:
         """The other side tells what it has played: so many seconds of a message, or None for all of it.
@@ -123,19 +226,19 @@ class Speaker:
         Raises:
             RequestError: more than was sent.
         """
-        if not self._messages or not self._messages[0].id <= id <= self._messages[-1].id:
+        if self.paused or id not in (message.id for message in self._messages):
             return
         left = 0.0
-        for reply in self._messages:
-            if reply.id == id and seconds is not None:
-                if not 0 <= seconds <= reply.seconds + _ROUNDED_S:
+        for message in self._messages:
+            if message.id == id and seconds is not None:
+                if not 0 <= seconds <= message.told_s + _ROUNDED_S:
                     raise RequestError(
-                        f"Of spoken reply {id} {reply.seconds:.2f} seconds were sent, and more cannot have been "
+                        f"Of spoken reply {id} {message.told_s:.2f} seconds were sent, and more cannot have been "
                         "played. Count the seconds of its pieces."
                     )
-                left += max(0.0, reply.seconds - seconds)
-            elif reply.id > id:
-                left += reply.seconds
+                left += max(0.0, message.told_s - seconds)
+            elif message.id > id:
+                left += message.told_s
         self._heard_at = self._now() + left
 
     async def begun(self) -> None:
@@ -151,43 +254,74 @@ class Speaker:
 
     async def close(self) -> None:
         """Be silent for good; the speech program has ended then."""
-        self.interrupt()
+        self.give_up()
         if self._ending:
             await asyncio.wait(self._ending)
 
+    def _forget(self) -> None:
+        self._messages = []
+        self._begun = self._resumed = 0
+
+    def _heard_s(self) -> float:
+        """Seconds of the messages that have been heard."""
+        if self._paused_s is not None:
+            return self._paused_s
+        sent_s = sum(message.seconds for message in self._messages)
+        return sent_s - max(0.0, self._heard_at - self._now())
+
     async def _speak_on(self) -> None:
         while self._begun < len(self._messages):
-            reply = self._messages[self._begun]
+            message = self._messages[self._begun]
             self._begun += 1
             try:
-                await self._speak(reply)
+                await self._speak(message)
             except EmotionLayerError as error:
                 self._tell(Failed(error))
             except Exception as error:
                 logger.error("voice.speech.failed %s", describe(error))
-            self._tell(SpeechSent(reply.id, reply.seconds))
+            await self._goes_on.wait()
+            message.complete = True
+            self._tell(SpeechSent(message.id, message.told_s))
         self._worker = None
         self._sounds.set()
 
-    async def _speak(self, reply: _SpokenMessage) -> None:
+    async def _speak(self, message: _SpokenMessage) -> None:
         stream = self._synthesizer.synthesize(
-            reply.text,
-            speed=_number(reply.style.get("speed"), 1.0),
-            pitch=str(reply.style.get("pitch", "default")),
-            tone=str(reply.style.get("tone", "")),
+            message.text,
+            speed=_number(message.style.get("speed"), 1.0),
+            pitch=str(message.style.get("pitch", "default")),
+            tone=str(message.style.get("tone", "")),
             language=self._language,
         )
         async with stream:
             async for chunk in stream:
                 rate, audio = await asyncio.to_thread(self._encoded, chunk)
-                self._heard_at = max(self._now(), self._heard_at) + chunk.duration_s
-                part = len(reply.pieces)
-                reply.pieces.append((len(chunk.text), chunk.duration_s))
-                self._tell(
-                    SpeechPiece(reply.id, part, chunk.text, self._format.encoding, rate, chunk.duration_s, audio)
-                )
+                await self._goes_on.wait()
+                piece = _Piece(chunk.text, chunk.duration_s, rate, audio)
+                message.pieces.append(piece)
+                self._send(message, piece)
                 self._sounds.set()
-                await asyncio.sleep(max(0.0, self._heard_at - self._now() - _AHEAD_S))
+                while (ahead_s := self._heard_at - self._now() - _AHEAD_S) > 0:
+                    await asyncio.sleep(ahead_s)
+
+    def _send(self, message: _SpokenMessage, piece: _Piece, since_s: float = 0.0) -> None:
+        seconds = piece.seconds - since_s
+        self._heard_at = max(self._now(), self._heard_at) + seconds
+        encoding, rate = self._format.encoding, piece.sample_rate
+        audio = piece.audio[int(since_s * rate) * _SAMPLE_BYTES[encoding] :]
+        self._tell(SpeechPiece(message.id, message.parts, piece.sentence, encoding, rate, seconds, audio))
+        message.parts += 1
+
+    def _tell_again(self, message: _SpokenMessage, skipped_s: float) -> None:
+        """Tell what has not been heard of a message, under a new id: reports of the old one mean nothing more."""
+        self._count += 1
+        message.id, message.skipped_s, message.parts = self._count, skipped_s, 0
+        for piece in message.pieces:
+            if piece.seconds - skipped_s > _NOTHING_S:
+                self._send(message, piece, max(0.0, skipped_s))
+            skipped_s -= piece.seconds
+        if message.complete:
+            self._tell(SpeechSent(message.id, message.told_s))
 
     def _encoded(self, chunk: SpeechChunk) -> tuple[int, bytes]:
         if self._format.encoding == "mulaw":
@@ -196,19 +330,16 @@ class Speaker:
         return rate, chunk.pcm16(rate)
 
 
-def _interruption(replies: list[_SpokenMessage], heard_s: float) -> Interruption:
-    characters, sentences, id = 0.0, 0, replies[0].id
-    for reply in replies:
-        for length, seconds in reply.pieces:
-            if heard_s <= 0:
-                break
-            id = reply.id
-            share = min(1.0, heard_s / seconds) if seconds else 1.0
-            characters += share * length
-            sentences += share > 0.99
-            heard_s -= seconds
-    total = sum(len(reply.text) for reply in replies) or 1
-    return Interruption(id, min(1.0, characters / total), sentences)
+def _heard_reply(messages: list[_SpokenMessage], heard_s: float, resumed: int, given_up: bool) -> HeardReply:
+    characters, sentences = 0.0, 0
+    for piece in (piece for message in messages for piece in message.pieces):
+        share = min(1.0, max(0.0, heard_s) / piece.seconds) if piece.seconds else 1.0
+        characters += share * len(piece.sentence)
+        sentences += share > 0.99
+        heard_s -= piece.seconds
+    total = sum(len(message.text) for message in messages) or 1
+    said = min(1.0, characters / total) if given_up else 1.0
+    return HeardReply(said, sentences, resumed, given_up)
 
 
 def _number(value: Any, default: float) -> float:

@@ -153,7 +153,7 @@ class VoiceInput(InputChannel):
         self.settings = settings or VoiceSettings()
         self.listener = listener or Listener(self.settings)
         self._synthesizer = synthesizer
-        self._routes = (StreamRoute(self.settings.limits.max_characters), *routes)
+        self._routes = (StreamRoute(self.settings.stream, self.settings.limits.max_characters), *routes)
         self._guard = Guard(self.settings.token, _SETTING)
         self._callers: TTLCache[str, CallerVoice] = TTLCache(_MAX_CALLERS, _CALLER_S)
         self._warming_up: asyncio.Task[None] | None = None

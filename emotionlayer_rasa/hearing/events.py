@@ -8,9 +8,10 @@ from typing import Literal
 from emotionlayer_rasa.audio.endpointing import EndReason
 from emotionlayer_rasa.utterance import EmotionReading, Prosody, Utterance
 
-DiscardReason = Literal["too_short", "ghost_words", "noise", "reset"]
+DiscardReason = Literal["too_short", "ghost_words", "noise", "backchannel"]
 """Why something that began like speech is no utterance: too little speech; only words that recognisers invent; no
-words and no voice that shows an emotion; :meth:`LiveSession.reset`."""
+words and no voice that shows an emotion; words that only show that one listens, which a call discards, and not its
+hearing, while a reply is heard."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,16 @@ class Final:
             ``start_s``. Of an utterance that continues another (see :class:`SpeechStarted`) the emotion of the
             voice is that of all of them together, weighted by length and level.
         start_s, end_s: where it lies in the stream, seconds, a little silence on both sides included.
-        reason: ``silence`` (the caller paused), ``length`` (it got too long and was cut at a pause) or ``eof``.
+        reason: ``silence`` (the caller paused), ``length`` (it got too long and was cut at a pause), ``cut``
+            (:meth:`LiveSession.cut`) or ``eof``.
+        speech_s: how much of it is speech, seconds.
     """
 
     utterance: Utterance
     start_s: float
     end_s: float
     reason: EndReason
+    speech_s: float
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections import deque
 from typing import Any, Awaitable, Callable, Sequence, TypeVar
 
 import numpy as np
@@ -73,7 +74,11 @@ class LiveSession:
         self._pending = bytearray()
         self._hearing_s = 0.0
         """Seconds of sound in the job that is being done."""
-        self._eof = self._reset = False
+        self._eof = False
+        self._taken = 0
+        """Bytes of sound that have been taken to be heard."""
+        self._cuts: deque[int] = deque()
+        """Behind how many bytes the utterance ends."""
         self._wake = asyncio.Event()
         self._progress = asyncio.Event()
         self._asked = False
@@ -124,7 +129,7 @@ class LiveSession:
         """
         least = _FRAME_S * self._bytes_per_second
         while self._on_close and (
-            self._hearing_s or len(self._pending) >= least or self._events.qsize() or not self._asked
+            self._hearing_s or self._cuts or len(self._pending) >= least or self._events.qsize() or not self._asked
         ):
             self._progress.clear()
             await self._progress.wait()
@@ -134,10 +139,9 @@ class LiveSession:
         self._eof = True
         self._wake.set()
 
-    def reset(self) -> None:
-        """Forget the sound that waits and the utterance that is going on (it is told as :class:`Discarded`)."""
-        self._pending.clear()
-        self._reset = True
+    def cut(self) -> None:
+        """The utterance that is going on ends behind the sound so far; the stream goes on."""
+        self._cuts.append(self._taken + len(self._pending))
         self._wake.set()
 
     async def close(self) -> None:
@@ -173,14 +177,11 @@ class LiveSession:
 
     async def _hear_on(self) -> None:
         try:
-            while not self._eof or self._pending or self._reset:
+            while not self._eof or self._pending or self._cuts:
                 await self._wake.wait()
                 self._wake.clear()
-                if self._reset:
-                    self._reset = False
-                    await self._forget()
                 least = 1 if self._eof else int(_FRAME_S * self._bytes_per_second)
-                while not self._reset and len(self._pending) >= least:
+                while self._cuts or len(self._pending) >= least:
                     await self._hear_next()
             await self._hear_next(last=True)
         except Exception as error:
@@ -210,21 +211,19 @@ class LiveSession:
 
     async def _hear_next(self, last: bool = False) -> None:
         size = int(_LONGEST_JOB_S * self._bytes_per_second)
+        if self._cuts:
+            size = min(size, self._cuts[0] - self._taken)
         data = bytes(self._pending[:size])
         del self._pending[:size]
+        self._taken += len(data)
         self._hearing_s = len(data) / self._bytes_per_second
-        for event in await self._in_thread(self._stream.feed, data, last):
+        cut = bool(self._cuts) and self._cuts[0] == self._taken
+        for event in await self._in_thread(self._stream.feed, data, last, cut):
             await self._tell(event)
+        if cut:
+            self._cuts.popleft()
         self._hearing_s = 0.0
         self._progress.set()
-
-    async def _forget(self) -> None:
-        discarded = await self._in_thread(self._stream.reset)
-        self._drop_early()
-        self._monologue.clear()
-        if discarded is not None:
-            self._ongoing = _OngoingUtterance()
-            self._events.put_nowait(discarded)
 
     async def _tell(self, event: StreamEvent) -> None:
         ongoing = self._ongoing
@@ -304,7 +303,7 @@ class LiveSession:
             {**timings, "emotion": emotion_ms},
             ended.known,
         )
-        return Final(utterance, ended.start_s, ended.end_s, ended.reason)
+        return Final(utterance, ended.start_s, ended.end_s, ended.reason, ended.speech_s)
 
 
 class _OngoingUtterance:

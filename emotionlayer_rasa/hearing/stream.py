@@ -103,12 +103,13 @@ class StreamTranscriber:
         self._text = ""
         self._decode_ms = self._transcription_ms = 0.0
 
-    def feed(self, data: bytes, last: bool) -> list[StreamEvent]:
+    def feed(self, data: bytes, last: bool, cut: bool = False) -> list[StreamEvent]:
         """Take in the next sound.
 
         Args:
             data: raw samples in the decoder's encoding, any number of bytes.
             last: nothing follows; an utterance that is going on ends.
+            cut: an utterance that is going on ends behind this sound.
 
         Raises:
             ModelError, MissingExtraError: a model cannot be had.
@@ -123,6 +124,8 @@ class StreamTranscriber:
         boundaries = self._endpointer.feed(samples)
         if last:
             boundaries += self._endpointer.finish()
+        elif cut:
+            boundaries += self._endpointer.cut()
         self._decode_ms += 1000 * (time.perf_counter() - began)
         events: list[StreamEvent] = []
         for boundary in boundaries:
@@ -131,17 +134,6 @@ class StreamTranscriber:
             events += self._transcribe(self._endpointer.heard, _TRANSCRIBED_AT_ONCE)
         self._sound.forget_before(self._endpointer.needed_from)
         return events
-
-    def reset(self) -> Discarded | None:
-        """Forget the utterance, where there is one."""
-        if self._endpointer is None:
-            return None
-        self._endpointer.reset()
-        self._sound.forget_before(self._endpointer.needed_from)
-        if self._stream is None:
-            return None
-        self.close()
-        return self._discarded("reset", self._endpointer.heard)
 
     def close(self) -> None:
         """Give the recogniser's memory back."""

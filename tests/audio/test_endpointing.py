@@ -240,11 +240,14 @@ def test_speech_is_found_in_noise(detector: str) -> None:
     assert late[-1][1] == pytest.approx(16.2, abs=0.7)
 
 
-def test_reset_forgets_the_utterance_and_keeps_the_time() -> None:
+def test_a_cut_ends_the_utterance_and_keeps_the_time() -> None:
     endpointer = Endpointer(EndpointSettings(), LoudIsSpeech())
+    assert endpointer.cut() == []
     assert [type(boundary) for boundary in endpointer.feed(spoken(1, 1))] == [Started]
-    endpointer.reset()
-    assert endpointer.finish() == []
+    (ended,) = endpointer.cut()
+    assert isinstance(ended, Ended)
+    assert (ended.reason, ended.sample) == ("cut", 2 * RATE)
+    assert endpointer.cut() == endpointer.finish() == []
     (started, *_) = endpointer.feed(spoken(1, 1, 1))
     assert started.onset == 3 * RATE
 

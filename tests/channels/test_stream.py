@@ -122,9 +122,8 @@ REFUSED = {
     "half a character": ('{"message": "\\ud83d"}', "request", False),
     "huge number": ('{"message": "a", "metadata": {"a": ' + "9" * 5000 + "}}", "request", False),
     "long message": (json.dumps({"message": "a" * 2001}), "request.too_large", False),
-    "half a sample": (b"\0" * 321, "audio.truncated", False),
-    "too large": (b"\0" * 300_000, "audio.too_large", True),
-    "config twice": ('{"config": {"sample_rate": 16000}}', "call", True),
+    "config of events too late": ('{"config": {"events": true}}', "call", True),
+    "model too late": ('{"config": {"model": "/etc"}}', "call", True),
 }
 
 
@@ -155,7 +154,9 @@ async def test_a_wrong_message_is_refused_with_its_code(
         ({"encoding": "gsm"}, "encoding"),
         ({"model": "/etc"}, "credentials.yml"),
         ({"model_path": "/etc"}, "credentials.yml"),
-        ({"sampel_rate": 8000}, "sampel_rate"),
+        ({"sampel_rate": 8000, "events": True}, "sampel_rate"),
+        ({"max_alternatives": -1}, "max_alternatives"),
+        ({"answer_as_text": "perhaps"}, "answer_as_text"),
         ({"speech": "pcm16"}, "events"),
         ({"sender": "x" * 256}, "sender"),
         ({"sender": True}, "sender"),

@@ -22,7 +22,7 @@ from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.audio import decode_raw
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.errors import BusyError, ModelUnavailableError
-from emotionlayer_rasa.hearing import Listener
+from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.utterance import METADATA_KEY, EmotionReading, TextReading, Transcript, Utterance, Word
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +32,7 @@ class FakeListener:
     """Hears the same angry sentence in every recording; keeps what it was asked."""
 
     def __init__(self, text: str = "where is my order", failure: Exception | None = None) -> None:
+        self.settings = ListenerSettings()
         self.text = text
         self.failure = failure
         self.asked: list[dict[str, Any]] = []

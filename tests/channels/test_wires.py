@@ -16,10 +16,10 @@ from emotionlayer_rasa.channels.commands import (
     CallOptions,
     Command,
     EndOfSound,
+    EndOfUtterance,
     HungUp,
     KeyPressed,
     Played,
-    Reset,
     Sound,
     Start,
     TextMessage,
@@ -32,12 +32,12 @@ from emotionlayer_rasa.channels.events import (
     EmotionRead,
     Failed,
     Interim,
-    Interruption,
     Opened,
     Partial,
     SpeechFormat,
     SpeechPiece,
     SpeechSent,
+    SpeechStopped,
     Transcribed,
     TurnState,
 )
@@ -63,7 +63,7 @@ EVENTS: dict[str, CallEvent] = {
     "bot": BotMessage({"text": "Hi.", "custom": {"speed": 0.8}}),
     "speech": PIECE,
     "spoken": SpeechSent(1, 2.5),
-    "stop": Interruption(1, 0.4, 0),
+    "stop": SpeechStopped(1),
     "discarded": Discarded("noise", 1.0, 2.0),
     "error": Failed(BusyError("Too many. Try again.")),
 }
@@ -130,7 +130,7 @@ def test_in_plain_mode_all_is_kept_for_the_reply() -> None:
     assert texts(wire.write_reply(Sound(b""))) == [{"partial": ""}]
     list(wire.write(Partial("hel")))
     assert texts(wire.write_reply(Sound(b""))) == [{"partial": "hel"}]
-    assert texts(wire.write_reply(Reset())) == [{"text": ""}]
+    assert texts(wire.write_reply(EndOfUtterance())) == [{"text": ""}]
 
 
 def test_a_stream_begins_with_its_first_sound_or_message() -> None:
@@ -141,7 +141,7 @@ def test_a_stream_begins_with_its_first_sound_or_message() -> None:
     assert sound == Sound(b"\x7f")
     for message, command in {
         '{"message": "hello", "metadata": {"a": 1}}': TextMessage("hello", {"a": 1}),
-        '{"reset": 1}': Reset(),
+        '{"reset": 1}': EndOfUtterance(),
         '{"eof": 1}': EndOfSound(),
         '{"played": {"id": 2, "seconds": 1.5}}': Played(2, 1.5),
         '{"played": {"id": 2, "done": true}}': Played(2, None),
@@ -160,6 +160,7 @@ def telephone(monkeypatch: pytest.MonkeyPatch) -> Wire:
     begun, opening = wire.read(json.dumps({"event": "start", "start": start}))
     assert isinstance(begun, Start)
     assert (begun.sender, begun.other_sender, begun.options.key_intent) == ("tel-1", "tel-1-CA1", "keys")
+    assert begun.options.silence_prompts
     assert opening == TextMessage("/session_start")
     return wire
 

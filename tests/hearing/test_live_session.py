@@ -555,23 +555,24 @@ def test_closing_in_the_middle_gives_everything_back(transcriber: CountingTransc
     assert threading.active_count() == before
 
 
-def test_reset_forgets_what_was_said(listener: Listener, transcriber: CountingTranscriber) -> None:
+def test_a_cut_ends_the_utterance_behind_the_sound_so_far(
+    listener: Listener, transcriber: CountingTranscriber
+) -> None:
     async def call() -> list[LiveEvent]:
         async with listener.open_session() as session:
+            session.cut()
             session.feed(pcm(SPEECH[: 2 * SAMPLE_RATE]))
-            told = [await anext(session)]
-            session.reset()
-            while not isinstance(told[-1], Discarded):
-                told.append(await anext(session))
-            assert transcriber.open == 0
-            session.feed(pcm(SPEECH, silence(1)))
+            session.cut()
+            session.feed(pcm(SPEECH[2 * SAMPLE_RATE :], silence(1)))
             session.eof()
-            return told + [event async for event in session]
+            return [event async for event in session]
 
-    told = asyncio.run(call())
-    assert [event.reason for event in told if isinstance(event, Discarded)] == ["reset"]
-    (final,) = finals(told)
-    assert 1.5 < final.start_s < 2.5
+    one, other = finals(asyncio.run(call()))
+    assert [final.reason for final in (one, other)] == ["cut", "silence"]
+    assert one.end_s == pytest.approx(2.0, abs=0.04)
+    assert other.start_s >= one.end_s
+    assert one.utterance.transcript.words
+    assert transcriber.open == 0
 
 
 def test_the_end_of_the_stream_ends_the_utterance(listener: Listener) -> None:

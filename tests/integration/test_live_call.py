@@ -246,7 +246,7 @@ async def test_a_caller_who_speaks_stops_the_assistant(assistant: Assistant, dat
         await client.answers(2)
     turns = await off_loop(assistant.turns, "barge-in")
     interrupted = turns[-1]["metadata"]["emotionlayer_interrupted"]
-    assert set(interrupted) == {"said", "sentences"}
+    assert set(interrupted) == {"said", "sentences", "resumed"}
     assert 0 < interrupted["said"] < 1
 
 

@@ -10,21 +10,23 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping
 
 from emotionlayer_rasa.channels.wires.base import CallRoute, Wire
-from emotionlayer_rasa.channels.wires.stream import StreamRoute
+from emotionlayer_rasa.channels.wires.stream import StreamRoute, StreamSettings
 from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings
 from emotionlayer_rasa.settings import Settings
 
 _ROUTES: Mapping[str, Callable[[Any], CallRoute]] = {"twilio": TwilioRoute}
-"""By the key that switches them on."""
+"""By the key that switches them on; ``/stream`` is always there."""
 
 
 class WireSettings(Settings):
-    """Keys of ``emotionlayer_rasa.VoiceInput`` that switch wires on.
+    """Keys of ``emotionlayer_rasa.VoiceInput`` about wires.
 
     Attributes:
+        stream: what clients of the websocket get who do not say otherwise.
         twilio: telephone calls over Twilio; None for none.
     """
 
+    stream: StreamSettings = StreamSettings()
     twilio: TwilioSettings | None = None
 
 
@@ -37,4 +39,4 @@ def create_routes(settings: WireSettings) -> list[CallRoute]:
     return [route(getattr(settings, key)) for key, route in _ROUTES.items() if getattr(settings, key)]
 
 
-__all__ = ["CallRoute", "StreamRoute", "TwilioSettings", "Wire", "WireSettings", "create_routes"]
+__all__ = ["CallRoute", "StreamRoute", "StreamSettings", "TwilioSettings", "Wire", "WireSettings", "create_routes"]

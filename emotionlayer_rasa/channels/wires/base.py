@@ -23,17 +23,19 @@ class Wire(ABC):
         real_time: sound comes from a network that cannot wait, and nobody reads errors: a call that sends faster
             than it is heard is not held up, and a wrong message ends it.
         one_reply: who sends a message waits for one reply to it, so that it is dealt with to its end before.
+        awaits_answers: the reply to an utterance waits for the assistant's answer.
     """
 
     real_time = False
     one_reply = False
+    awaits_answers = False
 
     @abstractmethod
     def read(self, message: Message) -> Iterable[Command]:
         """What a message asks for.
 
         Raises:
-            RequestError, TruncatedAudioError: the message is malformed.
+            RequestError: the message is malformed.
             EmotionLayerError: it is of no call that can go on.
         """
 

@@ -17,9 +17,12 @@
 ``speech``          a piece of a spoken reply, ``{"id", "part", "sentence", "sample_rate", "encoding", "seconds",
                     "bytes"}``; its audio follows in binary messages. ``id`` counts what is spoken in this call: a
                     message, or, where its first sentence comes before the ``bot`` message is known, that sentence
-                    and then the rest. When all of one was sent: ``{"id", "end": true, "seconds"}``
-``stop``            ``{"id"}``: the caller interrupts. Be silent at once; nothing more of what was said comes
-``discarded``       what began like speech was none: ``too_short``, ``ghost_words``, ``noise`` or ``reset``
+                    and then the rest; or what is left of one after a ``stop``. When all of one was sent:
+                    ``{"id", "end": true, "seconds"}``
+``stop``            ``{"id"}``: be silent at once and forget what was not heard: the caller speaks. Where that was
+                    a false alarm, the rest comes again as ``speech`` with new ids
+``discarded``       what began like speech was none: ``too_short``, ``ghost_words`` or ``noise``; or it was a
+                    ``backchannel`` ("mhm"), which is no turn while a reply is heard
 ``error``           ``{"code", "message"}``; the call goes on, unless we close right behind it
 ==================  =============================================================================================
 
@@ -41,11 +44,11 @@ from emotionlayer_rasa.channels.events import (
     EmotionRead,
     Failed,
     Interim,
-    Interruption,
     Opened,
     Partial,
     SpeechPiece,
     SpeechSent,
+    SpeechStopped,
     Transcribed,
     TurnState,
 )
@@ -119,7 +122,7 @@ def event_record(event: CallEvent, words: bool) -> dict[str, Any]:
             return {"speech": {**header, "seconds": round(event.seconds, 3), "bytes": len(event.audio)}}
         case SpeechSent():
             return {"speech": {"id": event.id, "end": True, "seconds": round(event.seconds, 3)}}
-        case Interruption():
+        case SpeechStopped():
             return {"stop": {"id": event.id}}
         case Discarded():
             return {"discarded": event.reason}

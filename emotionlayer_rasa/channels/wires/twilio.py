@@ -13,7 +13,7 @@ the number's incoming calls, the webhook ``POST https://bot.example.com/webhooks
 
 The call opens with ``/session_start``, whose answer, the disclosure, is spoken first. Each utterance is a turn;
 answers are spoken sentence by sentence, the titles of their buttons too, until the caller speaks or presses a key.
-Keys are a turn when ``#`` is pressed or none for two seconds.
+Keys are a turn when ``#`` is pressed or none for two seconds. Who says nothing is asked whether they are there.
 
 **Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
 
@@ -53,7 +53,7 @@ from emotionlayer_rasa.channels.commands import (
     Start,
     TextMessage,
 )
-from emotionlayer_rasa.channels.events import CallEvent, Failed, Interruption, SpeechFormat, SpeechPiece
+from emotionlayer_rasa.channels.events import CallEvent, Failed, SpeechFormat, SpeechPiece, SpeechStopped
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_form, read_json_object
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
@@ -267,11 +267,11 @@ class TwilioWire(Wire):
         return (Played(*heard),) if heard else ()
 
     def write(self, event: CallEvent) -> Iterator[Message]:
-        """Speech, and its end where the caller interrupts: a telephone shows nothing."""
+        """Speech, and its end where the caller speaks: a telephone shows nothing."""
         match event:
             case SpeechPiece():
                 yield from self._write_speech(event)
-            case Interruption():
+            case SpeechStopped():
                 self._heard_s.clear()  # Twilio sends back the marks of what it forgets
                 yield self._json("clear", {})
             case Failed(error):
@@ -317,6 +317,7 @@ class TwilioWire(Wire):
             sample_rate=_RATE,
             speech=SpeechFormat("mulaw"),
             speak_buttons=True,
+            silence_prompts=True,
             key_intent=settings.dtmf_intent,
             key_pause_s=settings.dtmf_pause_s,
         )

@@ -3,6 +3,14 @@
 The reply is ``{"partial": "..."}``, or at the end of an utterance ``{"text": "...", "result": [{"conf", "end",
 "start", "word"}]}`` (times in seconds of the stream), with what else has come since the reply before: ``emotion``,
 ``prosody``, ``words``, ``state``, ``bot`` (a list of messages), ``error``. Speech is not for such clients.
+
+With ``max_alternatives`` text and result come as ``{"alternatives": [{"confidence", "text", "result"}]}``.
+
+**The answer as text** (``answer_as_text``) is for the modules of telephone systems, which read ``text`` alone. Of
+an utterance ``text`` is what the assistant answers to it, ``heard`` what was said, and of a message that comes
+unasked ``text`` is that. A module that takes the whole reply (FreeSWITCH's mod_vosk) drops each with ``""`` in it:
+empty texts are left out of all other keys. These modules do not wait for a reply; so that none is late, what would
+tell nothing new is not sent.
 """
 
 from __future__ import annotations
@@ -10,7 +18,7 @@ from __future__ import annotations
 import json
 from typing import Any, Iterator
 
-from emotionlayer_rasa.channels.commands import Command, EndOfSound, Played, Reset, Start
+from emotionlayer_rasa.channels.commands import Command, EndOfSound, EndOfUtterance, Played, Sound, Start
 from emotionlayer_rasa.channels.events import (
     BotMessage,
     CallEvent,
@@ -22,6 +30,7 @@ from emotionlayer_rasa.channels.events import (
     Transcribed,
     TurnState,
 )
+from emotionlayer_rasa.channels.reply import spoken_text
 from emotionlayer_rasa.channels.wires.events import event_record, word_records
 
 
@@ -30,13 +39,17 @@ class VoskWriter:
 
     Args:
         words: tell each word with its times.
+        alternatives: tell texts as a list of alternatives.
+        answer_as_text: the assistant's answer is the text.
     """
 
     one_reply = True
 
-    def __init__(self, words: bool) -> None:
+    def __init__(self, words: bool, alternatives: bool = False, answer_as_text: bool = False) -> None:
         self._words = words
-        self._partial = ""
+        self._alternatives = alternatives
+        self._answer_as_text = answer_as_text
+        self._partial = self._told = ""
         self._texts: list[str] = []
         self._result: list[dict[str, Any]] = []
         self._messages: list[Any] = []
@@ -66,13 +79,36 @@ class VoskWriter:
         reply = dict(self._others)
         if self._messages:
             reply["bot"] = self._messages
-        if self._result:
-            reply["result"] = self._result
-        if self._texts or isinstance(command, Reset | EndOfSound):  # these are answered with a text, be it empty
-            reply["text"] = " ".join(filter(None, self._texts))
+        heard = " ".join(filter(None, self._texts))
+        # The last two are answered with a text, be it empty.
+        ended = bool(self._texts) or isinstance(command, EndOfUtterance | EndOfSound)
+        if self._answer_as_text:
+            reply = _without_empty_texts({"heard": heard, **reply})
+        if self._answer_as_text and (ended or self._messages):
+            answers = (spoken_text(message, buttons=True) for message in self._messages)
+            reply |= self._text(" ".join(filter(None, answers)))
+        elif ended:
+            reply |= self._text(heard)
         else:
             reply["partial"] = self._partial
-        yield json.dumps(reply, ensure_ascii=False)
+        nothing_new = self._answer_as_text and reply == {"partial": self._told}
+        self._told = self._partial
         self._texts, self._result, self._messages, self._others = [], [], [], {}
-        if "text" in reply:
-            self._partial = ""
+        if not (nothing_new and isinstance(command, Sound)):
+            yield json.dumps(reply, ensure_ascii=False)
+
+    def _text(self, text: str) -> dict[str, Any]:
+        if not self._alternatives:
+            return {"text": text, **({"result": self._result} if self._result else {})}
+        words = [{key: word[key] for key in word if key != "conf"} for word in self._result]
+        confidence = sum(word["conf"] for word in self._result) / len(words) if words else 1.0
+        best = {"confidence": round(confidence, 6), "text": text, **({"result": words} if words else {})}
+        return {"alternatives": [best]}
+
+
+def _without_empty_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty_texts(item) for key, item in value.items() if item != ""}
+    if isinstance(value, list):
+        return [_without_empty_texts(item) for item in value if item != ""]
+    return value
