@@ -1,0 +1,16 @@
+"""Facts as they are said: the ways in which a slot's value may be said, and what of a reply nobody gave.
+
+Nothing is wired to it yet. A caller of this room needs two functions::
+
+    forms("41.20", "en")                                    # {("forty", "one", "twenty"), ...}
+    unbacked(reply, slots, caller, "en", date.today())      # (Unbacked("seven", "number"), ...)
+
+Numbers come from CLDR's spelling rules (``unicode_rbnf``), names of calendars and currencies from Babel, feasts from
+``dateutil``; what these do not know of a language is in ``languages/<code>/spoken.yml``.
+"""
+
+from emotionlayer_rasa.response.said.values import forms
+from emotionlayer_rasa.response.said.spoken import spoken_languages
+from emotionlayer_rasa.response.said.review import Unbacked, unbacked
+
+__all__ = ["Unbacked", "forms", "spoken_languages", "unbacked"]

@@ -1,0 +1,160 @@
+"""What a language's phrases say: the forms of every small number, day, time and share, turned round."""
+
+from __future__ import annotations
+
+import calendar
+from functools import cache
+from typing import Iterable, Iterator, NamedTuple
+
+from emotionlayer_rasa.response.said.clock import phrases
+from emotionlayer_rasa.response.said.dates import LEAP_YEAR, day_forms, month_end_forms
+from emotionlayer_rasa.response.said.numerals import ordinal, spelt
+from emotionlayer_rasa.response.said.spoken import fill, months, said, spoken, weekdays
+from emotionlayer_rasa.response.said.words import Sequence
+
+_THOUSAND = 1000
+_ORDINALS = 100
+_OFTEN = 13
+_CLOCK_STEP = 5
+_COMPOSED = ("time", "day")
+
+
+class Value(NamedTuple):
+    """A value that a phrase says.
+
+    Attributes:
+        kind: ``number`` (itself), ``time`` (minutes since midnight), ``duration`` (minutes), ``day`` (its month times
+            100, and the day), ``feast`` (days from Easter), ``month`` (from 1), ``month_end`` (0: of no named one),
+            ``weekday`` (from 0, Monday), ``relative`` (days from today) or ``share`` (percent).
+        amount: its size.
+    """
+
+    kind: str
+    amount: int
+
+
+class Reading(NamedTuple):
+    """A phrase among words, ``words[start:end]``, and the values that it may say; none where it is an idiom."""
+
+    start: int
+    end: int
+    values: tuple[Value, ...]
+
+
+class Lexicon:
+    """The phrases of one language that say a value.
+
+    Args:
+        language: a code.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._numbers = {form: number for number in range(_THOUSAND) for form in spelt(number, language)}
+        numerals = {word for form in self._numbers for word in form}
+        collected: dict[Sequence, list[Value]] = {}
+        for forms, value in _universe(language):
+            for form in forms:
+                # Two numbers may be a time, a date, or just two numbers.
+                if value.kind not in _COMPOSED or not all(word in numerals or word.isdigit() for word in form):
+                    collected.setdefault(form, []).append(value)
+        for idiom in said(language, spoken(language).idioms):
+            collected[idiom] = []
+        self._phrases = {form: tuple(values) for form, values in collected.items()}
+        self._thousands = _thousands(language)
+        self._longest = max(map(len, self._phrases))
+        self._first = {form[0] for form in self._phrases}
+
+    def read(self, words: list[str]) -> list[Reading]:
+        """The longest phrases among words, from left to right.
+
+        Args:
+            words: normalised, without glue.
+        """
+        found = []
+        position = 0
+        while position < len(words):
+            reading = self._thousand(words, position) or self._phrase(words, position)
+            if reading:
+                found.append(reading)
+            position = reading.end if reading else position + 1
+        return found
+
+    def _phrase(self, words: list[str], start: int) -> Reading | None:
+        if words[start] in self._first:
+            for end in range(min(len(words), start + self._longest), start, -1):
+                values = self._phrases.get(tuple(words[start:end]))
+                if values is not None:
+                    return Reading(start, end, values)
+        return None
+
+    def _thousand(self, words: list[str], start: int) -> Reading | None:
+        """A number from 1,000 to 999,999: thousands and the rest, as words or in one."""
+        word = words[start]
+        for thousand in self._thousands:
+            before, found, after = word.partition(thousand)
+            if found and before + after:
+                parts = [self._numbers.get((part,)) if part else 0 for part in (before, after)]
+                if None not in parts:
+                    return Reading(start, start + 1, (Value("number", (parts[0] or 1) * _THOUSAND + (parts[1] or 0)),))
+        thousands, at = self._number(words, start)
+        if at < len(words) and words[at] in self._thousands:
+            rest, end = self._number(words, at + 1)
+            return Reading(start, end, (Value("number", (thousands or 1) * _THOUSAND + rest),))
+        return None
+
+    def _number(self, words: list[str], start: int) -> tuple[int, int]:
+        """The number below 1,000 that begins there, and where it ends; 0 where none does."""
+        for end in range(min(len(words), start + self._longest), start, -1):
+            number = self._numbers.get(tuple(words[start:end]))
+            if number is not None:
+                return number, end
+        return 0, start
+
+
+@cache
+def lexicon(language: str) -> Lexicon:
+    """The phrases of a language; the first call takes some tenths of a second.
+
+    Raises:
+        ConfigurationError: as :func:`emotionlayer_rasa.response.said.spoken.spoken`.
+    """
+    return Lexicon(language)
+
+
+def _universe(language: str) -> Iterator[tuple[Iterable[Sequence], Value]]:
+    words = spoken(language)
+    for number in range(_THOUSAND):
+        yield spelt(number, language), Value("number", number)
+    for number in range(1, _ORDINALS + 1):
+        yield ordinal(number, language), Value("number", number)
+    for number in range(2, _OFTEN):
+        yield fill(language, words.times, n=spelt(number, language)), Value("number", number)
+    for number, texts in (*words.counts.items(), *words.queue.items(), (0, words.free), (0, words.zero)):
+        yield said(language, texts), Value("number", number)
+    for share, texts in words.fractions.items():
+        yield said(language, texts), Value("share", share)
+    for minutes, texts in words.durations.items():
+        yield said(language, texts), Value("duration", minutes)
+    for hour in range(13):
+        for minute in range(0, 60, _CLOCK_STEP):
+            for half_of_day in (0, 12):
+                yield phrases(hour, minute, language), Value("time", (hour + half_of_day) % 24 * 60 + minute)
+    for day, names in enumerate(weekdays(language)):
+        yield names, Value("weekday", day)
+    for month, names in enumerate(months(language), start=1):
+        yield names, Value("month", month)
+        for day in range(1, calendar.monthrange(LEAP_YEAR, month)[1] + 1):
+            yield day_forms(month, day, language), Value("day", month * 100 + day)
+    yield month_end_forms(language), Value("month_end", 0)
+    for key, texts in words.feasts.items():
+        if key.startswith("easter"):
+            yield said(language, texts), Value("feast", int(key.removeprefix("easter") or 0))
+    for days, texts in words.relative.items():
+        yield said(language, texts), Value("relative", days)
+
+
+def _thousands(language: str) -> frozenset[str]:
+    """The words that make thousands of a number; in some languages parts of words."""
+    twos = {form[-1] for form in spelt(2, language)}
+    words = {form[-1] for form in spelt(2 * _THOUSAND, language)} | {form[-1] for form in spelt(_THOUSAND, language)}
+    return frozenset(next((word.removeprefix(two) for two in twos if word.startswith(two)), word) for word in words if word.isalpha())

@@ -1,0 +1,226 @@
+"""What of a reply looks like a fact, and is said by no slot and not by the caller."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from datetime import date
+from functools import cache, lru_cache
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence as SequenceOf
+
+from emotionlayer_rasa.response.said.codes import spell
+from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
+from emotionlayer_rasa.response.said.spoken import GAP, GAP_WORDS, glue, joints, money, said, spoken
+from emotionlayer_rasa.response.said.values import as_text, codes, derived_forms, text_forms
+from emotionlayer_rasa.response.said.words import STOP, Sequence, Word, read_words
+
+_CONTACT = re.compile(
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)\S*\w"
+    r"|\b[a-z\d-]+(?:\.[a-z\d-]+)*\.(?:com|org|net|info|[a-z]{2})\b(?!\.\w)",
+    re.IGNORECASE,
+)
+_WITHIN = re.compile(r"[.,:/'-]|\s?h\s?")
+"""What may stand between the digits of one figure."""
+_BEGINS = re.compile(r"(?:^|[.!?…:;\n])[\s\"'“”‘’«»„(¿¡–—-]*$|[\"“„«‹¿¡]\s*$")
+"""What stands before the first word of a sentence, or of a quotation."""
+_SYMBOL = re.compile(r"\s?[€$£]")
+_BARE_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_NO_FACTS = (Value("number", 1), Value("relative", 0))
+"""What is said everywhere: "one", and "today"."""
+
+
+class Unbacked(NamedTuple):
+    """A piece of a reply that states a fact nobody gave.
+
+    Attributes:
+        text: as the reply has it.
+        kind: ``number``, ``amount`` (of money), ``date``, ``time``, ``duration``, ``code``, ``name`` or ``contact``
+            (an e-mail or web address).
+    """
+
+    text: str
+    kind: str
+
+
+class _Backing(NamedTuple):
+    """What one text may be said as: forms by their first word, codes, and plain words."""
+
+    forms: Mapping[str, tuple[Sequence, ...]]
+    codes: frozenset[str]
+    words: frozenset[str]
+
+
+def unbacked(
+    reply: str, slots: Mapping[str, Any], caller: str, language: str, today: date | None = None
+) -> tuple[Unbacked, ...]:
+    """The facts of a reply that neither a slot nor the caller's words give, in whatever way they are said.
+
+    A fact is a number, a date, a time, an amount, a code or an address, in digits or in words, and a name: a word
+    that is written large inside a sentence (in German only behind a title, or wholly in capitals). "One" and "today"
+    are none. A fact in other words ("with parking" where there is none) is not seen.
+
+    Args:
+        reply: what is to be said.
+        slots: what is known, by name.
+        caller: the caller's words, of as many turns as may be said again.
+        language: a code that :func:`spoken_languages` names.
+        today: from which "tomorrow" counts; without it, such a word is backed where a slot or the caller has it.
+
+    Returns:
+        The spans, in the reply's order; none for a reply that may be said.
+
+    Raises:
+        ConfigurationError: the package has no ``spoken.yml`` for the language.
+    """
+    texts = _texts(slots, caller)
+    backing = [*(_backing(text, language, today) for text in texts if text), _derived(texts, language)]
+    words = read_words(reply, joints(language))
+    covered = list(_occurrences(words, backing, language))
+    found = [
+        (words[fact.start].start, words[fact.end - 1].end, _kind(reply, words, fact, language))
+        for fact in _facts(reply, words, language)
+        if not any(start <= fact.start and fact.end <= end for start, end in covered)
+    ]
+    known = frozenset(word for one in backing for word in one.words)
+    found += [(word.start, word.end, "name") for word in _names(reply, language) if not _known(word.text, known)]
+    contacts = [match.span() for match in _CONTACT.finditer(reply)]
+    given = " ".join(texts).lower()
+    found = [one for one in found if not any(start <= one[0] < end for start, end in contacts)]
+    found += [(start, end, "contact") for start, end in contacts if reply[start:end].lower() not in given]
+    return tuple(Unbacked(reply[start:end], kind) for start, end, kind in sorted(found))
+
+
+def _texts(slots: Mapping[str, Any], caller: str) -> tuple[str, ...]:
+    """What slots and caller say; a bare number takes the unit that its slot's name ends with (``delay_min``)."""
+    found = []
+    for name, value in slots.items():
+        text = as_text(value)
+        found.append(f"{text} {name.rpartition('_')[2]}" if _BARE_NUMBER.fullmatch(text) else text)
+    names = ", ".join(name.replace("_", " ") for name in slots)
+    return (*found, names, caller)
+
+
+@lru_cache(maxsize=2048)
+def _backing(text: str, language: str, today: date | None) -> _Backing:
+    words = frozenset(word.text for word in read_words(text))
+    return _Backing(_by_first(text_forms(text, language, today)), codes(text), words)
+
+
+@lru_cache(maxsize=256)
+def _derived(texts: tuple[str, ...], language: str) -> _Backing:
+    return _Backing(_by_first(derived_forms(texts, language)), frozenset(), frozenset())
+
+
+def _by_first(forms: Iterable[Sequence]) -> dict[str, tuple[Sequence, ...]]:
+    found: dict[str, list[Sequence]] = defaultdict(list)
+    for form in forms:
+        found[form[0]].append(form)
+    return {first: tuple(those) for first, those in found.items()}
+
+
+def _occurrences(
+    words: SequenceOf[Word], backing: Iterable[_Backing], language: str
+) -> Iterator[tuple[int, int]]:
+    """Where the words say a form or a code, as positions in them."""
+    of_money = money(language)
+    places = [at for at, word in enumerate(words) if word.text not in of_money]
+    plain = [words[at].text for at in places]
+    for one in backing:
+        for start, word in enumerate(plain):
+            ends = {end for form in one.forms.get(word, ()) for end in _ends(plain, start, form)}
+            ends.update(end for code in one.codes for end in spell(code, plain, start, language))
+            for end in ends:
+                yield places[start], places[end - 1] + 1
+
+
+def _ends(words: SequenceOf[str], start: int, form: Sequence) -> Iterator[int]:
+    """Where a form ends that begins at ``start``."""
+    if GAP not in form:
+        if len(form) == 1 or tuple(words[start : start + len(form)]) == form:
+            yield start + len(form)
+        return
+    before, after = form[: form.index(GAP)], form[form.index(GAP) + 1 :]
+    gap = start + len(before)
+    if tuple(words[start:gap]) == before:
+        for begin in range(gap, gap + GAP_WORDS + 1):
+            if tuple(words[begin : begin + len(after)]) == after and STOP not in words[gap:begin]:
+                yield begin + len(after)
+
+
+def _facts(reply: str, words: SequenceOf[Word], language: str) -> list[Reading]:
+    """Phrases that say a value, figures, and letters that stand alone."""
+    readings = lexicon(language).read([word.text for word in words])
+    taken = {position for one in readings for position in range(one.start, one.end)}
+    facts = [one for one in readings if one.values and one.values[0] not in _NO_FACTS]
+    letters = [
+        Reading(at, at + 1, (Value("code", 0),))
+        for at, word in enumerate(words)
+        if at not in taken and _is_letter(reply, word, language)
+    ]
+    return [
+        *(one for one in facts if not _ambiguous(words, one, language)),
+        *_figures(reply, words, taken),
+        *letters,
+    ]
+
+
+def _figures(reply: str, words: SequenceOf[Word], taken: set[int]) -> Iterator[Reading]:
+    at = 0
+    while at < len(words):
+        end = at + 1
+        if words[at].text.isdigit() and at not in taken:
+            while end < len(words) and words[end].text.isdigit() and end not in taken:
+                if not _WITHIN.fullmatch(reply[words[end - 1].end : words[end].start]):
+                    break
+                end += 1
+            yield Reading(at, end, (Value("figure", 0),))
+        at = end
+
+
+def _is_letter(reply: str, word: Word, language: str) -> bool:
+    text = reply[word.start : word.end]
+    large = len(text) == 1 and text.isupper() and text not in spoken(language).capitals
+    return large and not _BEGINS.search(reply[: word.start])
+
+
+def _ambiguous(words: SequenceOf[Word], fact: Reading, language: str) -> bool:
+    return tuple(word.text for word in words[fact.start : fact.end]) in _ambiguous_words(language)
+
+
+@cache
+def _ambiguous_words(language: str) -> frozenset[Sequence]:
+    return frozenset(said(language, spoken(language).ambiguous))
+
+
+def _kind(reply: str, words: SequenceOf[Word], fact: Reading, language: str) -> str:
+    kind = fact.values[0].kind
+    text, after = reply[words[fact.start].start : words[fact.end - 1].end], reply[words[fact.end - 1].end :]
+    if kind == "figure" and re.search(r"\d[:h]\d", text):
+        return "time"
+    if kind == "figure" and re.search(r"\d[./-]\d+[./-]", text):
+        return "date"
+    if kind in ("figure", "number", "share"):
+        following = read_words(after[:24])
+        of_money = bool(following) and following[0].text in money(language)
+        return "amount" if of_money or _SYMBOL.match(after) else "number"
+    return kind if kind in ("code", "time", "duration") else "date"
+
+
+def _names(reply: str, language: str) -> Iterator[Word]:
+    """Words that are written large though no sentence begins with them."""
+    known = spoken(language)
+    words = read_words(reply, glue(language))
+    readings = lexicon(language).read([word.text for word in words])
+    said_values = {at for one in readings for at in range(one.start, one.end)}
+    previous = ""
+    for at, word in enumerate(words):
+        text = reply[word.start : word.end]
+        if len(text) > 1 and text[0].isupper() and at not in said_values and text not in known.capitals:
+            begins = not known.nouns_large and _BEGINS.search(reply[: word.start])
+            if not begins and (not known.nouns_large or text.isupper() or previous in known.titles):
+                yield word
+        previous = text
+
+
+def _known(word: str, known: frozenset[str]) -> bool:
+    return word in known or word.removesuffix("s") in known or word + "s" in known

@@ -1,0 +1,247 @@
+"""The ways in which a value may be said: of a text, every date, time, number and word in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cache, lru_cache
+from typing import Any, Mapping
+
+from dateutil.easter import easter
+
+from emotionlayer_rasa.response.said.clock import duration_forms, time_forms
+from emotionlayer_rasa.response.said.codes import codes_in, spellings
+from emotionlayer_rasa.response.said.dates import date_forms, day_forms, month_end_forms, relative_forms
+from emotionlayer_rasa.response.said.lexicon import Value, lexicon
+from emotionlayer_rasa.response.said.numerals import LARGEST, cardinal, decimal_forms, year
+from emotionlayer_rasa.response.said.spoken import joints, months, said, spoken, weekdays
+from emotionlayer_rasa.response.said.words import Sequence, read_words, sequence
+
+_DATE = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>0\d|1[0-2])(?:-(?P<d>\d\d))?(?![\d-])T?")
+_OTHER_DATE = re.compile(r"(?<![\d.])(?P<d>\d{1,2})([./-])(?P<m>\d{1,2})\2(?P<y>\d{4}|\d{2})(?!\d)")
+_TIME = re.compile(
+    r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])"
+    r"(?:(?::|(?P<length> ?h ?))(?P<m>[0-5]\d)(?::[0-5]\d)?(?!\w|:\d)|(?P<hours> ?h)(?!\w)"
+    r"|(?:[.:](?P<mm>[0-5]\d))? ?(?P<part>[ap])\.?m\b\.?| ?Uhr\b)",
+    re.IGNORECASE,
+)
+_HOURS = re.compile(r"(?<![\w.,:/-])([01]?\d|2[0-4]) ?[-–] ?([01]?\d|2[0-4])(?![\w.,:/-])")
+_NUMBER = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?")
+_GROUPS = re.compile(r"[.,' \u00a0\u202f](?=\d{3}(?!\d))")
+_CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,4}[ -]?)?\d+[A-Z]{0,4}(?:[ /-]?[A-Z]{0,4}\d[\dA-Z]*)*(?![^\W_])")
+_LIST = re.compile(r"[,;]\s|\s(?:and|e|ed|und|y|et)\s")
+_PERCENT = re.compile(r"\s?%")
+_FEW = 8
+"""More numbers than these are no sum that a caller follows."""
+_PAST = timedelta(days=180)
+"""How long ago a day may be that is said without its year."""
+
+
+def forms(value: Any, language: str, today: date | None = None) -> frozenset[Sequence]:
+    """The ways in which a value may be said.
+
+    Args:
+        value: what a slot holds: a text such as ``2026-05-31 14:45``, ``41.20 EUR``, ``50 %``, ``90 min``,
+            ``TK-777`` or ``Dr Ansel``, a number, or a date. None and booleans say no fact.
+        language: a code that :func:`languages` names.
+        today: from which "tomorrow" counts; without it, such words are said only where the value has them itself.
+
+    Returns:
+        Sequences of words: in lower case, without accents, digits apart from letters, and without the language's
+        glue (articles, "and", currencies). A code has many; only those of up to four letters and digits are listed.
+
+    Raises:
+        ConfigurationError: the package has no ``spoken.yml`` for the language.
+    """
+    text = as_text(value)
+    short = (code for code in codes(text) if len(code) <= 4)
+    return text_forms(text, language, today) | {form for code in short for form in spellings(code, language)}
+
+
+def as_text(value: Any) -> str:
+    """A slot's value as text; nothing for None and booleans."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, (date, datetime)):
+        return value.isoformat().replace("T", " ")
+    if isinstance(value, Mapping):
+        return ", ".join(as_text(one) for one in value.values())
+    if isinstance(value, (list, tuple, set)):
+        return ", ".join(as_text(one) for one in value)
+    return str(value)
+
+
+@lru_cache(maxsize=2048)
+def codes(text: str) -> frozenset[str]:
+    """What of a text may be said character by character; dates and times are not."""
+    for pattern in (_DATE, _OTHER_DATE, _TIME):
+        text = pattern.sub(" , ", text)
+    return frozenset(code for found in _CODE.finditer(text) for code in codes_in(found.group()))
+
+
+@lru_cache(maxsize=2048)
+def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequence]:
+    """As :func:`forms`, of a text, without its codes."""
+    found: set[Sequence] = set()
+    for pattern, read in ((_DATE, _date), (_OTHER_DATE, _date), (_TIME, _time), (_HOURS, _hours)):
+        rest = text
+        for match in pattern.finditer(text):
+            read_forms = read(match, language, today)
+            if read_forms:
+                found |= read_forms
+                rest = rest[: match.start()] + "," * len(match.group()) + rest[match.end() :]
+        text = rest
+    for match in _NUMBER.finditer(text):
+        found |= _number(match, language)
+    return frozenset(found | _words(text, language, today) | _count(text, language))
+
+
+def _date(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
+    of_year, month, day = (int(match[part] or 0) for part in "ymd")
+    of_year += 2000 if of_year < 100 else 0
+    if not day:
+        names = months(language)[month - 1]
+        years = year(of_year, language)
+        return names | years | {name + said_year for name in names for said_year in years}
+    try:
+        return date_forms(date(of_year, month, day), language, today)
+    except ValueError:  # there is no such day: it is a number
+        return frozenset()
+
+
+def _time(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
+    hour, minute = int(match["h"]), int(match["m"] or match["mm"] or 0)
+    if match["part"]:
+        hour = hour % 12 + (12 if match["part"].lower() == "p" else 0)
+    found = time_forms(hour, minute, language)
+    if match["length"] or match["hours"]:
+        found |= duration_forms(Decimal(hour * 60 + minute), "minute", language)
+    return found
+
+
+def _hours(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
+    return time_forms(int(match[1]), 0, language) | time_forms(int(match[2]), 0, language)
+
+
+def _number(match: re.Match[str], language: str) -> frozenset[Sequence]:
+    digits, text = match.group(), match.string
+    plain = frozenset({(digits,), tuple(re.findall(r"\d+", digits))})
+    number = Decimal(_GROUPS.sub("", digits).replace(",", ".")).normalize()
+    if number >= LARGEST:
+        return plain
+    found = plain | decimal_forms(number, language) | _length(number, text[match.end() :], language)
+    if _PERCENT.match(text, match.end()):
+        found |= said(language, spoken(language).fractions.get(int(number), ()))
+    before = sequence(text[: match.start()])
+    if 12 < number < 24 and before and before[-1] in joints(language):  # "dopo le 19"
+        found |= time_forms(int(number), 0, language)
+    return found
+
+
+def _count(text: str, language: str) -> frozenset[Sequence]:
+    """How many things a list has."""
+    items = _LIST.split(text)
+    return cardinal(len(items), language) if len(items) > 1 else frozenset()
+
+
+def _length(number: Decimal, after: str, language: str) -> frozenset[Sequence]:
+    for unit, pattern in _units(language):
+        if pattern.match(after):
+            return duration_forms(number, unit, language)
+    return frozenset()
+
+
+@cache
+def _units(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    names = spoken(language).units.items()
+    return tuple((unit, re.compile(rf"\s?(?:{'|'.join(map(re.escape, texts))})\b", re.I)) for unit, texts in names)
+
+
+def _words(text: str, language: str, today: date | None) -> set[Sequence]:
+    """The forms of what words say, and the words themselves."""
+    words = read_words(text, joints(language))
+    plain = [word.text for word in words]
+    found: set[Sequence] = {(word,) for word in plain}
+    for reading in lexicon(language).read(plain):
+        found -= {(word,) for word in plain[reading.start : reading.end]}
+    for reading in lexicon(language).read(plain):
+        found.add(tuple(plain[reading.start : reading.end]))
+        after = text[words[reading.end - 1].end :]
+        for value in reading.values:
+            found |= value_forms(value, language, today)
+            if value.kind == "number":
+                found |= _length(Decimal(value.amount), after, language)
+    return found
+
+
+@lru_cache(maxsize=2048)
+def value_forms(value: Value, language: str, today: date | None) -> frozenset[Sequence]:
+    """The ways in which the value of a phrase may be said."""
+    kind, amount = value
+    if kind == "number":
+        return decimal_forms(Decimal(amount), language)
+    if kind == "share":
+        return decimal_forms(Decimal(amount), language) | said(language, spoken(language).fractions[amount])
+    if kind == "time":
+        return time_forms(*divmod(amount, 60), language)
+    if kind == "duration":
+        return duration_forms(Decimal(amount), "minute", language)
+    if kind == "month":
+        return months(language)[amount - 1]
+    if kind == "month_end":
+        return month_end_forms(language)
+    if kind == "weekday":
+        return weekdays(language)[amount]
+    if kind == "relative":
+        near = date_forms(today + timedelta(amount), language, today) if today else frozenset()
+        return relative_forms(amount, language) | near
+    return _feast(amount, language, today) if kind == "feast" else _day(*divmod(amount, 100), language, today)
+
+
+def _feast(days: int, language: str, today: date | None) -> frozenset[Sequence]:
+    names = spoken(language).feasts
+    key = "easter" if not days else f"easter{days:+}"
+    found = frozenset(said(language, names[key]))
+    if today is None:
+        return found
+    this = easter(today.year) + timedelta(days)
+    next_one = this if this >= today - _PAST else easter(today.year + 1) + timedelta(days)
+    return found | date_forms(next_one, language, today)
+
+
+def _day(month: int, day: int, language: str, today: date | None) -> frozenset[Sequence]:
+    found = day_forms(month, day, language) | months(language)[month - 1]
+    if today:
+        of_year = today.year if (month, day) >= ((today - _PAST).month, (today - _PAST).day) else today.year + 1
+        try:
+            return found | date_forms(date(of_year, month, day), language, today)
+        except ValueError:  # the 29th of February
+            return found
+    return found | {form[:1] for form in found if len(form) == 2}
+
+
+def derived_forms(texts: tuple[str, ...], language: str) -> frozenset[Sequence]:
+    """What follows from the shares and numbers of several texts: 25 % off 8 is 6, and 12 of 24 is half."""
+    numbers, shares = set(), set()
+    for text in texts:
+        for pattern in (_DATE, _OTHER_DATE, _TIME):
+            text = pattern.sub(",", text)
+        for match in _NUMBER.finditer(text):
+            of = shares if _PERCENT.match(text, match.end()) else numbers
+            of.add(Decimal(_GROUPS.sub("", match.group()).replace(",", ".")))
+        for reading in lexicon(language).read([word.text for word in read_words(text, joints(language))]):
+            for kind, amount in reading.values[:1]:
+                if kind in ("number", "share") and amount:
+                    (shares if kind == "share" else numbers).add(Decimal(amount))
+    if len(numbers) > _FEW:
+        return frozenset()
+    found: set[Sequence] = set()
+    for number in numbers:
+        for share in shares:
+            for part in (number * share / 100, number * (100 - share) / 100):
+                found |= decimal_forms(part.quantize(Decimal("0.01")).normalize(), language)
+        for other in numbers - {number}:
+            share = int(number * 100 / other) if other else 0
+            found |= said(language, spoken(language).fractions.get(share, ()))
+    return frozenset(found)
