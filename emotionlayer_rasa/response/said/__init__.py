@@ -5,12 +5,12 @@ Nothing is wired to it yet. A caller of this room needs two functions::
     forms("41.20", "en")                                    # {("forty", "one", "twenty"), ...}
     unbacked(reply, slots, caller, "en", date.today())      # (Unbacked("seven", "number"), ...)
 
-Numbers come from CLDR's spelling rules (``unicode_rbnf``), names of calendars and currencies from Babel, feasts from
-``dateutil``; what these do not know of a language is in ``languages/<code>/spoken.yml``.
+Numbers are spelt by CLDR's rules (``unicode_rbnf``), names of calendars and currencies are Babel's, Easter is
+``dateutil``'s; what these do not know of a language is in ``languages/<code>/spoken.yml``.
 """
 
-from emotionlayer_rasa.response.said.values import forms
-from emotionlayer_rasa.response.said.spoken import spoken_languages
 from emotionlayer_rasa.response.said.review import Unbacked, unbacked
+from emotionlayer_rasa.response.said.spoken import spoken_languages
+from emotionlayer_rasa.response.said.values import forms
 
 __all__ = ["Unbacked", "forms", "spoken_languages", "unbacked"]

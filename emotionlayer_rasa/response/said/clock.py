@@ -70,7 +70,9 @@ def _names(hour: int, language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _hours(hour: int, language: str) -> frozenset[Sequence]:
     counted = {hour % 24, hour % 12, hour % 12 + 12} if hour % 12 else {hour, 12, hour % 24}
-    numbers = frozenset(said_so for one in counted if one == hour or one <= 12 for said_so in cardinal(one, language))
+    numbers = frozenset(
+        said_so for one in counted if one == hour or one <= 12 for said_so in cardinal(one, language)
+    )
     return numbers | {(f"{hour:02}",)} | said(language, _names(hour, language))
 
 
@@ -78,7 +80,9 @@ def _hours(hour: int, language: str) -> frozenset[Sequence]:
 def _minutes(minute: int, language: str) -> frozenset[Sequence]:
     found = set(cardinal(minute, language)) | {(f"{minute:02}",)}
     if minute < 10:
-        found |= {zero + one for zero in said(language, spoken(language).zero) | cardinal(0, language) for one in found}
+        found |= {
+            zero + one for zero in said(language, spoken(language).zero) | cardinal(0, language) for one in found
+        }
     return frozenset(found)
 
 
@@ -122,7 +126,9 @@ def minutes_forms(minutes: int, language: str) -> frozenset[Sequence]:
     names = said(language, words.units["hour"]) | {()}
     counted = cardinal(hours, language) | ({()} if hours == 1 else frozenset())
     if rest:
-        ends = fill(language, ("{m} {u}",), m=cardinal(rest, language), u=said(language, words.units["minute"]) | {()})
+        ends = fill(
+            language, ("{m} {u}",), m=cardinal(rest, language), u=said(language, words.units["minute"]) | {()}
+        )
         found |= fill(language, ("{n} {u}",), n=counted, u={name + end for name in names for end in ends})
     if rest == 30:
         found |= fill(language, words.hour_and_half, n=counted)

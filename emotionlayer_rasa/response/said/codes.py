@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Iterator, Sequence as SequenceOf
+from typing import Iterator
+from typing import Sequence as SequenceOf
 
 from emotionlayer_rasa.response.said.numerals import spelt
 from emotionlayer_rasa.response.said.spoken import fill, said, spoken

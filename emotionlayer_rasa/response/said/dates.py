@@ -26,41 +26,35 @@ def date_forms(day: date, language: str, today: date | None) -> frozenset[Sequen
         today: from which relative words count; None leaves them out.
     """
     plain = day_forms(day.month, day.day, language)
-    found = plain | {said_day + said_year for said_day in plain for said_year in year(day.year, language)}
-    found |= weekdays(language)[day.weekday()] | _numbers(day.day, language) | months(language)[day.month - 1]
-    found |= year(day.year, language)
-    if day + timedelta(1) == _next_month(day):
+    years = year(day.year, language)
+    alone = ordinal(day.day, language) if spoken(language).ordinal_days else _numbers(day.day, language)
+    found = plain | years | {said_day + said_year for said_day in plain for said_year in years}
+    found |= alone | months(language)[day.month - 1] | weekdays(language)[day.weekday()]
+    found |= _figures(day.month, day.day) | feast_forms(day, language)
+    if _is_month_end(day):
         found |= month_end_forms(language)
-    found |= set(_figures(day.month, day.day))
-    found |= _feast_on(day, language) | _beside_feasts(day, language)
-    if today:
-        found |= relative_forms((day - today).days, language)
-    return frozenset(found - {()})
+    return found | relative_forms((day - today).days, language) if today else found
 
 
 @lru_cache(maxsize=1024)
 def day_forms(month: int, day: int, language: str) -> frozenset[Sequence]:
-    """A day of a month with the month, or as a feast; the last day also as the month's end."""
+    """A day of a month with the month, or as a feast or its eve; the last day also as the month's end."""
     words, names = spoken(language), months(language)[month - 1]
     found = fill(language, words.date, d=_numbers(day, language), month=names)
     if day >= calendar.monthrange(LEAP_YEAR, month)[1] - (month == 2):
         found |= fill(language, words.month_end, month=names)
+    next_day = date(LEAP_YEAR, month, day) + timedelta(1)
+    found |= fill(language, words.eve, f=_feast(next_day.month, next_day.day, language))
     return frozenset(found | _feast(month, day, language))
 
 
-def _feast(month: int, day: int, language: str) -> set[Sequence]:
-    return said(language, spoken(language).feasts.get(f"{month:02}-{day:02}", ()))
-
-
-def _feast_on(day: date, language: str) -> set[Sequence]:
-    moveable = moveable_feasts(day.year, language).get(day, ())
-    return _feast(day.month, day.day, language) | said(language, moveable)
-
-
-def _beside_feasts(day: date, language: str) -> set[Sequence]:
+@lru_cache(maxsize=1024)
+def feast_forms(day: date, language: str) -> frozenset[Sequence]:
+    """A date as a feast that is counted from Easter, or as the day before or one of two days after any feast."""
     words = spoken(language)
     before = _feast_on(day - timedelta(1), language) | _feast_on(day - timedelta(2), language)
-    return fill(language, words.eve, f=_feast_on(day + timedelta(1), language)) | fill(language, words.after, f=before)
+    found = fill(language, words.eve, f=_feast_on(day + timedelta(1), language))
+    return frozenset(found | fill(language, words.after, f=before) | _feast_on(day, language))
 
 
 @cache
@@ -70,8 +64,32 @@ def month_end_forms(language: str) -> frozenset[Sequence]:
     return frozenset(phrase for phrase in phrases if len(phrase) > 1)
 
 
-def _next_month(day: date) -> date:
-    return (day.replace(day=28) + timedelta(4)).replace(day=1)
+@cache
+def relative_forms(days: int, language: str) -> frozenset[Sequence]:
+    """Words for a day so many days from today; none for a day that has no word."""
+    return frozenset(said(language, spoken(language).relative.get(days, ())))
+
+
+@cache
+def _moveable_feasts(year: int, language: str) -> dict[date, tuple[str, ...]]:
+    found = {}
+    for key, names in spoken(language).feasts.items():
+        if key.startswith("easter"):
+            found[easter(year) + timedelta(int(key.removeprefix("easter") or 0))] = names
+    return found
+
+
+def _feast(month: int, day: int, language: str) -> set[Sequence]:
+    return said(language, spoken(language).feasts.get(f"{month:02}-{day:02}", ()))
+
+
+def _feast_on(day: date, language: str) -> set[Sequence]:
+    moveable = _moveable_feasts(day.year, language).get(day, ())
+    return _feast(day.month, day.day, language) | said(language, moveable)
+
+
+def _is_month_end(day: date) -> bool:
+    return (day + timedelta(1)).day == 1
 
 
 def _numbers(day: int, language: str) -> frozenset[Sequence]:
@@ -81,19 +99,3 @@ def _numbers(day: int, language: str) -> frozenset[Sequence]:
 def _figures(month: int, day: int) -> set[Sequence]:
     days, all_months = {str(day), f"{day:02}"}, {str(month), f"{month:02}"}
     return {(one, other) for one in days for other in all_months}
-
-
-@cache
-def moveable_feasts(year: int, language: str) -> dict[date, tuple[str, ...]]:
-    """Feasts that are counted from Easter, in one year."""
-    found = {}
-    for key, names in spoken(language).feasts.items():
-        if key.startswith("easter"):
-            found[easter(year) + timedelta(int(key.removeprefix("easter") or 0))] = names
-    return found
-
-
-@cache
-def relative_forms(days: int, language: str) -> frozenset[Sequence]:
-    """Words for a day so many days from today; none for a day that has no word."""
-    return frozenset(said(language, spoken(language).relative.get(days, ())))

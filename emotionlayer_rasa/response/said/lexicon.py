@@ -23,9 +23,9 @@ class Value(NamedTuple):
     """A value that a phrase says.
 
     Attributes:
-        kind: ``number`` (itself), ``time`` (minutes since midnight), ``duration`` (minutes), ``day`` (its month times
-            100, and the day), ``feast`` (days from Easter), ``month`` (from 1), ``month_end`` (0: of no named one),
-            ``weekday`` (from 0, Monday), ``relative`` (days from today) or ``share`` (percent).
+        kind: ``number`` (itself), ``time`` (minutes of the day), ``duration`` (minutes), ``day`` (its month
+            times 100, and the day), ``feast`` (days from Easter), ``month`` (from 1), ``month_end`` (0: of none
+            named), ``weekday`` (from 0, Monday), ``relative`` (days from today) or ``share`` (percent).
         amount: its size.
     """
 
@@ -34,7 +34,7 @@ class Value(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A phrase among words, ``words[start:end]``, and the values that it may say; none where it is an idiom."""
+    """A phrase among words, ``words[start:end]``, and the values that it may say."""
 
     start: int
     end: int
@@ -57,8 +57,6 @@ class Lexicon:
                 # Two numbers may be a time, a date, or just two numbers.
                 if value.kind not in _COMPOSED or not all(word in numerals or word.isdigit() for word in form):
                     collected.setdefault(form, []).append(value)
-        for idiom in said(language, spoken(language).idioms):
-            collected[idiom] = []
         self._phrases = {form: tuple(values) for form, values in collected.items()}
         self._thousands = _thousands(language)
         self._longest = max(map(len, self._phrases))
@@ -89,18 +87,22 @@ class Lexicon:
 
     def _thousand(self, words: list[str], start: int) -> Reading | None:
         """A number from 1,000 to 999,999: thousands and the rest, as words or in one."""
-        word = words[start]
-        for thousand in self._thousands:
-            before, found, after = word.partition(thousand)
-            if found and before + after:
-                parts = [self._numbers.get((part,)) if part else 0 for part in (before, after)]
-                if None not in parts:
-                    return Reading(start, start + 1, (Value("number", (parts[0] or 1) * _THOUSAND + (parts[1] or 0)),))
+        number = self._one_word(words[start])
+        if number:
+            return Reading(start, start + 1, (Value("number", number),))
         thousands, at = self._number(words, start)
         if at < len(words) and words[at] in self._thousands:
             rest, end = self._number(words, at + 1)
             return Reading(start, end, (Value("number", (thousands or 1) * _THOUSAND + rest),))
         return None
+
+    def _one_word(self, word: str) -> int:
+        """The thousands that a single word says, as in German; 0 where it does not."""
+        for thousand in self._thousands:
+            before, found, after = word.partition(thousand)
+            if found and before + after and all((part,) in self._numbers for part in (before, after) if part):
+                return self._numbers.get((before,), 1) * _THOUSAND + self._numbers.get((after,), 0)
+        return 0
 
     def _number(self, words: list[str], start: int) -> tuple[int, int]:
         """The number below 1,000 that begins there, and where it ends; 0 where none does."""
@@ -156,5 +158,6 @@ def _universe(language: str) -> Iterator[tuple[Iterable[Sequence], Value]]:
 def _thousands(language: str) -> frozenset[str]:
     """The words that make thousands of a number; in some languages parts of words."""
     twos = {form[-1] for form in spelt(2, language)}
-    words = {form[-1] for form in spelt(2 * _THOUSAND, language)} | {form[-1] for form in spelt(_THOUSAND, language)}
-    return frozenset(next((word.removeprefix(two) for two in twos if word.startswith(two)), word) for word in words if word.isalpha())
+    words = {form[-1] for number in (_THOUSAND, 2 * _THOUSAND) for form in spelt(number, language)}
+    parts = ({word.removeprefix(two) for two in twos if word.startswith(two)} or {word} for word in words)
+    return frozenset(part for of_word in parts for part in of_word if part.isalpha())

@@ -38,20 +38,12 @@ def spelt(number: int, language: str) -> frozenset[Sequence]:
     words = spoken(language)
     found = _spelt(number, language, FormatPurpose.CARDINAL)
     if words.hundreds and 1100 <= number < 10_000 and number // 100 % 10:
-        rest = _spelt(number % 100, language, FormatPurpose.CARDINAL) if number % 100 else {()}
-        hundreds = _spelt(number // 100, language, FormatPurpose.CARDINAL)
-        found |= _hundreds(language, words.hundreds, hundreds, rest)
+        rest = _spelt(number % 100, language, FormatPurpose.CARDINAL) if number % 100 else set()
+        phrase = words.hundreds if rest else words.hundreds.removesuffix("{r}")
+        found |= fill(language, [phrase], h=_spelt(number // 100, language, FormatPurpose.CARDINAL), r=rest)
     if words.leading_one and (100 <= number < 200 or 1000 <= number < 2000):
         found |= {_without(words.leading_one, said_number) for said_number in found}
     return frozenset(found)
-
-
-def _hundreds(language: str, phrase: str, hundreds: set[Sequence], rest: set[Sequence]) -> set[Sequence]:
-    if phrase.endswith("}") and " " in phrase:
-        return fill(language, [phrase], h=hundreds, r=rest)
-    # One word in all, as in German.
-    whole = {("".join(r),) for r in rest}
-    return {(f"{h[0]}{phrase.split('}')[1].split('{')[0]}{r[0]}",) for h in hundreds for r in whole}
 
 
 @lru_cache(maxsize=1024)
@@ -68,7 +60,9 @@ def year(number: int, language: str) -> frozenset[Sequence]:
 
 def _spelt(number: int, language: str, purpose: FormatPurpose) -> set[Sequence]:
     texts = (
-        text for engine in engines(language) for text in engine.format_number(number, purpose).text_by_ruleset.values()
+        text
+        for engine in engines(language)
+        for text in engine.format_number(number, purpose).text_by_ruleset.values()
     )
     return {sequence(text, glue(language)) for text in texts} - {()}
 
@@ -122,7 +116,11 @@ def _fractions(digits: str, language: str) -> set[Sequence]:
     zeros = said(language, spoken(language).zero) | cardinal(0, language)
     singly: set[Sequence] = {()}
     for digit in digits:
-        singly = {before + one for before in singly for one in (zeros if digit == "0" else cardinal(int(digit), language))}
+        singly = {
+            before + one
+            for before in singly
+            for one in (zeros if digit == "0" else cardinal(int(digit), language))
+        }
     if len(digits) > 2:
         return singly | {(digits,)}
     cents = int(digits.ljust(2, "0"))

@@ -6,13 +6,21 @@ import re
 from collections import defaultdict
 from datetime import date
 from functools import cache, lru_cache
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence as SequenceOf
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple
+from typing import Sequence as SequenceOf
 
 from emotionlayer_rasa.response.said.codes import spell
 from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
 from emotionlayer_rasa.response.said.spoken import GAP, GAP_WORDS, glue, joints, money, said, spoken
-from emotionlayer_rasa.response.said.values import as_text, codes, derived_forms, text_forms
-from emotionlayer_rasa.response.said.words import STOP, Sequence, Word, read_words
+from emotionlayer_rasa.response.said.values import (
+    as_text,
+    codes,
+    count_forms,
+    derived_forms,
+    text_forms,
+    unit_after,
+)
+from emotionlayer_rasa.response.said.words import STOP, Sequence, Word, read_words, sequence
 
 _CONTACT = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)\S*\w"
@@ -25,8 +33,7 @@ _BEGINS = re.compile(r"(?:^|[.!?…:;\n])[\s\"'“”‘’«»„(¿¡–—-]*
 """What stands before the first word of a sentence, or of a quotation."""
 _SYMBOL = re.compile(r"\s?[€$£]")
 _BARE_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
-_NO_FACTS = (Value("number", 1), Value("relative", 0))
-"""What is said everywhere: "one", and "today"."""
+_ONE, _TODAY = Value("number", 1), Value("relative", 0)
 
 
 class Unbacked(NamedTuple):
@@ -34,8 +41,8 @@ class Unbacked(NamedTuple):
 
     Attributes:
         text: as the reply has it.
-        kind: ``number``, ``amount`` (of money), ``date``, ``time``, ``duration``, ``code``, ``name`` or ``contact``
-            (an e-mail or web address).
+        kind: ``number``, ``amount`` (of money), ``date``, ``time``, ``duration``, ``code``, ``name``,
+            or ``contact`` (an e-mail or web address).
     """
 
     text: str
@@ -56,8 +63,8 @@ def unbacked(
     """The facts of a reply that neither a slot nor the caller's words give, in whatever way they are said.
 
     A fact is a number, a date, a time, an amount, a code or an address, in digits or in words, and a name: a word
-    that is written large inside a sentence (in German only behind a title, or wholly in capitals). "One" and "today"
-    are none. A fact in other words ("with parking" where there is none) is not seen.
+    that is written large inside a sentence (in German only behind a title, or wholly in capitals). "One" and
+    "today" are none. A fact in other words ("with parking" where there is none) is not seen.
 
     Args:
         reply: what is to be said.
@@ -73,7 +80,8 @@ def unbacked(
         ConfigurationError: the package has no ``spoken.yml`` for the language.
     """
     texts = _texts(slots, caller)
-    backing = [*(_backing(text, language, today) for text in texts if text), _derived(texts, language)]
+    backing = [_backing(text, language, today) for text in texts if text]
+    backing.append(_derived(texts, len(slots), language))
     words = read_words(reply, joints(language))
     covered = list(_occurrences(words, backing, language))
     found = [
@@ -107,8 +115,9 @@ def _backing(text: str, language: str, today: date | None) -> _Backing:
 
 
 @lru_cache(maxsize=256)
-def _derived(texts: tuple[str, ...], language: str) -> _Backing:
-    return _Backing(_by_first(derived_forms(texts, language)), frozenset(), frozenset())
+def _derived(texts: tuple[str, ...], of_slots: int, language: str) -> _Backing:
+    counts = {form for text in texts[:of_slots] for form in count_forms(text, language)}
+    return _Backing(_by_first(derived_forms(texts, language) | counts), frozenset(), frozenset())
 
 
 def _by_first(forms: Iterable[Sequence]) -> dict[str, tuple[Sequence, ...]]:
@@ -118,9 +127,7 @@ def _by_first(forms: Iterable[Sequence]) -> dict[str, tuple[Sequence, ...]]:
     return {first: tuple(those) for first, those in found.items()}
 
 
-def _occurrences(
-    words: SequenceOf[Word], backing: Iterable[_Backing], language: str
-) -> Iterator[tuple[int, int]]:
+def _occurrences(words: SequenceOf[Word], backing: Iterable[_Backing], language: str) -> Iterator[tuple[int, int]]:
     """Where the words say a form or a code, as positions in them."""
     of_money = money(language)
     places = [at for at, word in enumerate(words) if word.text not in of_money]
@@ -151,17 +158,35 @@ def _facts(reply: str, words: SequenceOf[Word], language: str) -> list[Reading]:
     """Phrases that say a value, figures, and letters that stand alone."""
     readings = lexicon(language).read([word.text for word in words])
     taken = {position for one in readings for position in range(one.start, one.end)}
-    facts = [one for one in readings if one.values and one.values[0] not in _NO_FACTS]
+    idioms = _idioms(reply, language)
     letters = [
         Reading(at, at + 1, (Value("code", 0),))
         for at, word in enumerate(words)
         if at not in taken and _is_letter(reply, word, language)
     ]
     return [
-        *(one for one in facts if not _ambiguous(words, one, language)),
+        *(one for one in readings if not _says_little(reply, words, one, idioms, language)),
         *_figures(reply, words, taken),
         *letters,
     ]
+
+
+def _idioms(reply: str, language: str) -> list[tuple[int, int]]:
+    """Where the reply has phrases with words of numbers or times that say none."""
+    phrases = _idiom_phrases(language)
+    words = read_words(reply)
+    plain = [word.text for word in words]
+    return [
+        (word.start, words[start + len(phrase) - 1].end)
+        for start, word in enumerate(words)
+        for phrase in phrases.get(word.text, ())
+        if tuple(plain[start : start + len(phrase)]) == phrase
+    ]
+
+
+@cache
+def _idiom_phrases(language: str) -> dict[str, tuple[Sequence, ...]]:
+    return _by_first({sequence(idiom) for idiom in spoken(language).idioms})
 
 
 def _figures(reply: str, words: SequenceOf[Word], taken: set[int]) -> Iterator[Reading]:
@@ -183,8 +208,17 @@ def _is_letter(reply: str, word: Word, language: str) -> bool:
     return large and not _BEGINS.search(reply[: word.start])
 
 
-def _ambiguous(words: SequenceOf[Word], fact: Reading, language: str) -> bool:
-    return tuple(word.text for word in words[fact.start : fact.end]) in _ambiguous_words(language)
+def _says_little(
+    reply: str, words: SequenceOf[Word], reading: Reading, idioms: Iterable[tuple[int, int]], language: str
+) -> bool:
+    """Whether a phrase is said everywhere, stands in an idiom, or is a common word too and no unit follows."""
+    phrase = tuple(word.text for word in words[reading.start : reading.end])
+    start, end = words[reading.start].start, words[reading.end - 1].end
+    if reading.values[0] == _TODAY or (reading.values[0] == _ONE and len(phrase) == 1):
+        return True
+    if any(first <= start and end <= last for first, last in idioms):
+        return True
+    return phrase in _ambiguous_words(language) and not unit_after(reply[end:], language)
 
 
 @cache

@@ -1,11 +1,10 @@
-"""How a language says values: its own words from ``languages/<code>/spoken.yml``, those of calendars from Babel."""
+"""How a language says values: its words in ``languages/<code>/spoken.yml``, those of calendars from Babel."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import product
-from typing import AbstractSet, Iterable, Iterator, Mapping
+from typing import AbstractSet, Iterable, Mapping, NamedTuple
 
 from babel import Locale
 from babel.numbers import get_currency_name
@@ -19,15 +18,16 @@ _CURRENCIES = ("EUR", "GBP", "USD", "CHF", "BRL")
 GAP = "…"
 """Stands in a form for words that may be anything."""
 GAP_WORDS = 5
-_HOLE = re.compile(r"(\w*)\{(\w+)\}(\w*)")
+_PIECE = re.compile(r"\{(?P<hole>\w+)\}|[^{]+")
 
 
 class Spoken(Settings):
-    """The words of a language for values. Phrases have holes: ``quarter past {h}``; glue in them counts for nothing.
+    """What a language says for values. Phrases have holes (``quarter past {h}``); glue in them counts for nothing.
 
     Attributes:
         locale: of Babel, for names of months, weekdays and currencies.
         numerals: of CLDR's spelled numbers (``unicode_rbnf``); more than one where countries differ.
+        ordinal_days: a day of a month without the month is said as an ordinal only.
         glue: words that are passed over wherever a value is said, such as articles.
         money: words of currencies beside those of Babel; they are glue too.
         leading_one: what may be left out before a hundred or a thousand ("[one] hundred").
@@ -46,7 +46,7 @@ class Spoken(Settings):
         clock: phrases for minutes, by minute or range of minutes: ``{h}`` the hour, ``{n}`` the next one, ``{m}``
             the minutes, ``{l}`` those left of the hour, ``{a}`` those before the half, ``{b}`` those after it.
         noon, midnight: words for them, also as ``{h}`` and ``{n}``.
-        units: words for ``minute``, ``hour``, ``day``, ``week``, ``month``, ``year``, as slots and callers write them.
+        units: words for ``minute``, ``hour``, ``day``, ``week``, ``month`` and ``year``, short ones too.
         durations: phrases for lengths of time, by minutes.
         hour_and_half: a number of hours (``{n}``) and a half.
         date: day (``{d}``) and month; month_end: its last day.
@@ -56,7 +56,7 @@ class Spoken(Settings):
         relative: words for days from the day before yesterday (-2) to the day after tomorrow (2); those of today
             are never a fact by themselves.
         idioms: phrases with number words that say no number.
-        ambiguous: words that alone say no fact, but in a longer phrase ("may").
+        ambiguous: words that alone say no fact, but in a longer phrase or before a unit ("may").
         capitals: words that are written large inside a sentence and name nobody.
         nouns_large: the language writes every noun large, so a capital tells nothing.
         titles: words before a name, where capitals tell nothing.
@@ -64,6 +64,7 @@ class Spoken(Settings):
 
     locale: str
     numerals: tuple[str, ...]
+    ordinal_days: bool = False
     glue: tuple[str, ...]
     money: tuple[str, ...]
     leading_one: str = ""
@@ -164,45 +165,48 @@ def fill(language: str, phrases: Iterable[str], **holes: AbstractSet[Sequence]) 
 
     Args:
         language: of the phrases.
-        phrases: such as ``quarter past {h}``; a hole within a word (``{n}mal``) joins it with the words in it.
-        **holes: the sequences that each hole may hold. ``{gap}`` stands for up to GAP_WORDS words.
+        phrases: such as ``quarter past {h}``; what stands beside a hole without a blank is one word with what it
+            holds (``{n}mal``). ``{gap}`` stands for up to GAP_WORDS words.
+        **holes: the sequences that each hole may hold.
     """
-    found: set[Sequence] = set()
     holes["gap"] = {(GAP,)}
+    found: set[Sequence] = set()
     for phrase in phrases:
-        parts = [_choices(part, holes) for part in _parts(phrase, language)]
-        found.update(tuple(word for part in chosen for word in part) for chosen in product(*parts))
+        made: set[Sequence] = {()}
+        parts = _parts(phrase, language)
+        for part, following in zip(parts, (*parts[1:], None), strict=True):
+            choices = holes[part.hole] if part.hole else {part.words}
+            if part.joined or (following and following.joined):
+                choices = choices - {()}
+            made = {_append(before, choice, part.joined) for before in made for choice in choices}
+        found |= made
     return found - {()}
 
 
-def _choices(part: Sequence | tuple[str, str, str], holes: Mapping[str, AbstractSet[Sequence]]) -> Iterable[Sequence]:
-    if len(part) != 3 or part[1][:1] != "{":
-        return (part,)
-    before, hole, after = part
-    values = holes[hole.strip("{}")]
-    return [_joined(before, value, after) for value in values if value] if before or after else values
+class _Part(NamedTuple):
+    """A piece of a phrase: words, or the name of a hole; ``joined`` to what stands before it."""
 
-
-def _joined(before: str, value: Sequence, after: str) -> Sequence:
-    joined = list(value)
-    joined[0] = before + joined[0]
-    joined[-1] += after
-    return tuple(joined)
+    words: Sequence
+    hole: str
+    joined: bool
 
 
 @cache
-def _parts(phrase: str, language: str) -> tuple[Sequence, ...]:
-    """The phrase cut at its holes; a hole is what stands before it in its word, its name in braces, what stands after."""
-    return tuple(_cut(phrase, language))
+def _parts(phrase: str, language: str) -> tuple[_Part, ...]:
+    found = []
+    for piece in _PIECE.finditer(phrase):
+        start = piece.start()
+        joined = (
+            start > 0 and not phrase[start].isspace() and (phrase[start - 1].isalpha() or phrase[start - 1] == "}")
+        )
+        found.append(
+            _Part(() if piece["hole"] else sequence(piece.group(), glue(language)), piece["hole"] or "", joined)
+        )
+    return tuple(part for part in found if part.hole or part.words)
 
 
-def _cut(phrase: str, language: str) -> Iterator[Sequence]:
-    position = 0
-    for hole in _HOLE.finditer(phrase):
-        yield sequence(phrase[position : hole.start()], glue(language))
-        yield (hole[1], f"{{{hole[2]}}}", hole[3])
-        position = hole.end()
-    yield sequence(phrase[position:], glue(language))
+def _append(before: Sequence, words: Sequence, joined: bool) -> Sequence:
+    return (*before[:-1], before[-1] + words[0], *words[1:]) if joined and before else before + words
 
 
 def spoken_languages() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,14 @@ from dateutil.easter import easter
 
 from emotionlayer_rasa.response.said.clock import duration_forms, time_forms
 from emotionlayer_rasa.response.said.codes import codes_in, spellings
-from emotionlayer_rasa.response.said.dates import date_forms, day_forms, month_end_forms, relative_forms
+from emotionlayer_rasa.response.said.dates import (
+    LEAP_YEAR,
+    date_forms,
+    day_forms,
+    feast_forms,
+    month_end_forms,
+    relative_forms,
+)
 from emotionlayer_rasa.response.said.lexicon import Value, lexicon
 from emotionlayer_rasa.response.said.numerals import LARGEST, cardinal, decimal_forms, year
 from emotionlayer_rasa.response.said.spoken import joints, months, said, spoken, weekdays
@@ -49,7 +57,8 @@ def forms(value: Any, language: str, today: date | None = None) -> frozenset[Seq
 
     Returns:
         Sequences of words: in lower case, without accents, digits apart from letters, and without the language's
-        glue (articles, "and", currencies). A code has many; only those of up to four letters and digits are listed.
+        glue (articles, "and", currencies); a ``…`` among them is any words or none. A code has too many to list,
+        but for one of up to four letters and digits.
 
     Raises:
         ConfigurationError: the package has no ``spoken.yml`` for the language.
@@ -94,7 +103,7 @@ def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequen
         text = rest
     for match in _NUMBER.finditer(text):
         found |= _number(match, language)
-    return frozenset(found | _words(text, language, today) | _count(text, language))
+    return frozenset(found | _words(text, language, today))
 
 
 def _date(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
@@ -139,23 +148,28 @@ def _number(match: re.Match[str], language: str) -> frozenset[Sequence]:
     return found
 
 
-def _count(text: str, language: str) -> frozenset[Sequence]:
+def count_forms(text: str, language: str) -> frozenset[Sequence]:
     """How many things a list has."""
     items = _LIST.split(text)
     return cardinal(len(items), language) if len(items) > 1 else frozenset()
 
 
 def _length(number: Decimal, after: str, language: str) -> frozenset[Sequence]:
-    for unit, pattern in _units(language):
-        if pattern.match(after):
-            return duration_forms(number, unit, language)
-    return frozenset()
+    unit = unit_after(after, language)
+    return duration_forms(number, unit, language) if unit else frozenset()
+
+
+def unit_after(text: str, language: str) -> str | None:
+    """The unit of time that a text begins with."""
+    return next((unit for unit, pattern in _units(language) if pattern.match(text)), None)
 
 
 @cache
 def _units(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     names = spoken(language).units.items()
-    return tuple((unit, re.compile(rf"\s?(?:{'|'.join(map(re.escape, texts))})\b", re.I)) for unit, texts in names)
+    return tuple(
+        (unit, re.compile(rf"[\s-]?(?:{'|'.join(map(re.escape, texts))})\b", re.I)) for unit, texts in names
+    )
 
 
 def _words(text: str, language: str, today: date | None) -> set[Sequence]:
@@ -211,19 +225,27 @@ def _feast(days: int, language: str, today: date | None) -> frozenset[Sequence]:
 
 
 def _day(month: int, day: int, language: str, today: date | None) -> frozenset[Sequence]:
+    """A day without its year: that of the next half year or the last."""
     found = day_forms(month, day, language) | months(language)[month - 1]
-    if today:
-        of_year = today.year if (month, day) >= ((today - _PAST).month, (today - _PAST).day) else today.year + 1
-        try:
-            return found | date_forms(date(of_year, month, day), language, today)
-        except ValueError:  # the 29th of February
-            return found
-    return found | {form[:1] for form in found if len(form) == 2}
+    if today is None:
+        return found | feast_forms(date(LEAP_YEAR, month, day), language) | _end(month, day, language)
+    past = today - _PAST
+    of_year = past.year if (month, day) >= (past.month, past.day) else past.year + 1
+    try:
+        return found | date_forms(date(of_year, month, day), language, today)
+    except ValueError:  # the 29th of February
+        return found
+
+
+def _end(month: int, day: int, language: str) -> frozenset[Sequence]:
+    last = calendar.monthrange(LEAP_YEAR, month)[1]
+    return month_end_forms(language) if day == last else frozenset()
 
 
 def derived_forms(texts: tuple[str, ...], language: str) -> frozenset[Sequence]:
     """What follows from the shares and numbers of several texts: 25 % off 8 is 6, and 12 of 24 is half."""
-    numbers, shares = set(), set()
+    numbers: set[Decimal] = set()
+    shares: set[Decimal] = set()
     for text in texts:
         for pattern in (_DATE, _OTHER_DATE, _TIME):
             text = pattern.sub(",", text)
