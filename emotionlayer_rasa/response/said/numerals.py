@@ -15,6 +15,8 @@ LARGEST = 10**9
 _LARGEST_ORDINAL = 100
 _YEARS = range(1950, 2060)
 """Numbers that may be a year, and be said by its last two digits."""
+_SPELT_DIGITS = 4
+"""A number with more digits is not said digit by digit, but for a code."""
 _ROUND = (1, 5, 10, 50, 100, 500, 1000, 5000, 10_000)
 _NEAR = Decimal("0.1")
 """How far a rounded number may be from the number, as a share of it."""
@@ -102,32 +104,32 @@ def decimal_forms(number: Decimal, language: str) -> frozenset[Sequence]:
         return whole_forms(whole, language)
     words = spoken(language)
     digits = f"{number:f}".rstrip("0").split(".")[1]
-    wholes, ends = cardinal(whole, language), _fractions(digits, language)
+    wholes, ends = cardinal(whole, language) | _singly(str(whole), language), _fractions(digits, language)
     found = {before + end for before in wholes for end in ends}
-    if digits == "5":
-        found |= {before + half for before in wholes for half in said(language, words.half)}
+    halves = said(language, words.half) if digits == "5" else set()
+    found |= {before + half for before in wholes for half in halves}
     if not whole:
-        found |= ends | (said(language, words.half) if digits == "5" else set())
+        found |= ends | halves
     return frozenset(found | rounded(number, language))
 
 
 def _fractions(digits: str, language: str) -> set[Sequence]:
     """What is behind the point: as cents, or digit by digit."""
-    zeros = said(language, spoken(language).zero) | cardinal(0, language)
-    singly: set[Sequence] = {()}
-    for digit in digits:
-        singly = {
-            before + one
-            for before in singly
-            for one in (zeros if digit == "0" else cardinal(int(digit), language))
-        }
+    found = _singly(digits, language) | {(digits,)}
     if len(digits) > 2:
-        return singly | {(digits,)}
-    cents = int(digits.ljust(2, "0"))
-    found = singly | {(digits,), (digits.ljust(2, "0"),)} | spelt(cents, language)
-    if cents < 10:
-        found |= {zero + one for zero in zeros for one in cardinal(cents, language)}
+        return found
+    cents = digits.ljust(2, "0")
+    found |= _singly(cents, language) | {(cents,)} | spelt(int(cents), language)
     return found
+
+
+def _singly(digits: str, language: str) -> set[Sequence]:
+    """Digits one by one."""
+    found: set[Sequence] = {()}
+    for digit in digits[:_SPELT_DIGITS]:
+        names = cardinal(int(digit), language) | (said(language, spoken(language).zero) if digit == "0" else set())
+        found = {before + name for before in found for name in names}
+    return found if len(digits) <= _SPELT_DIGITS else set()
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,7 @@ _BEGINS = re.compile(r"(?:^|[.!?…:;\n])[\s\"'“”‘’«»„(¿¡–—-]*
 """What stands before the first word of a sentence, or of a quotation."""
 _SYMBOL = re.compile(r"\s?[€$£]")
 _BARE_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_LONGEST_UNIT = 24
 _ONE, _TODAY = Value("number", 1), Value("relative", 0)
 
 
@@ -218,7 +219,8 @@ def _says_little(
         return True
     if any(first <= start and end <= last for first, last in idioms):
         return True
-    return phrase in _ambiguous_words(language) and not unit_after(reply[end:], language)
+    measured = unit_after(reply[end:], language) or _money_after(reply[end:], language)
+    return phrase in _ambiguous_words(language) and not measured
 
 
 @cache
@@ -234,10 +236,13 @@ def _kind(reply: str, words: SequenceOf[Word], fact: Reading, language: str) -> 
     if kind == "figure" and re.search(r"\d[./-]\d+[./-]", text):
         return "date"
     if kind in ("figure", "number", "share"):
-        following = read_words(after[:24])
-        of_money = bool(following) and following[0].text in money(language)
-        return "amount" if of_money or _SYMBOL.match(after) else "number"
+        return "amount" if _money_after(after, language) else "number"
     return kind if kind in ("code", "time", "duration") else "date"
+
+
+def _money_after(text: str, language: str) -> bool:
+    following = read_words(text[:_LONGEST_UNIT])
+    return bool(_SYMBOL.match(text)) or (bool(following) and following[0].text in money(language))
 
 
 def _names(reply: str, language: str) -> Iterator[Word]:

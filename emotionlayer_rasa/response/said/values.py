@@ -36,6 +36,7 @@ _TIME = re.compile(
 )
 _HOURS = re.compile(r"(?<![\w.,:/-])([01]?\d|2[0-4]) ?[-–] ?([01]?\d|2[0-4])(?![\w.,:/-])")
 _NUMBER = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?")
+_DECIMAL = re.compile(r"(?<![\w.,])\d+[.,]\d{1,2}(?![\d.,])")
 _GROUPS = re.compile(r"[.,' \u00a0\u202f](?=\d{3}(?!\d))")
 _CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,4}[ -]?)?\d+[A-Z]{0,4}(?:[ /-]?[A-Z]{0,4}\d[\dA-Z]*)*(?![^\W_])")
 _LIST = re.compile(r"[,;]\s|\s(?:and|e|ed|und|y|et)\s")
@@ -83,8 +84,8 @@ def as_text(value: Any) -> str:
 
 @lru_cache(maxsize=2048)
 def codes(text: str) -> frozenset[str]:
-    """What of a text may be said character by character; dates and times are not."""
-    for pattern in (_DATE, _OTHER_DATE, _TIME):
+    """What of a text may be said character by character; dates, times and amounts may not."""
+    for pattern in (_DATE, _OTHER_DATE, _TIME, _DECIMAL):
         text = pattern.sub(" , ", text)
     return frozenset(code for found in _CODE.finditer(text) for code in codes_in(found.group()))
 
@@ -176,7 +177,7 @@ def _words(text: str, language: str, today: date | None) -> set[Sequence]:
     """The forms of what words say, and the words themselves."""
     words = read_words(text, joints(language))
     plain = [word.text for word in words]
-    found: set[Sequence] = {(word,) for word in plain}
+    found: set[Sequence] = {(word,) for word in plain if word.isalpha()}
     for reading in lexicon(language).read(plain):
         found -= {(word,) for word in plain[reading.start : reading.end]}
     for reading in lexicon(language).read(plain):
