@@ -14,6 +14,8 @@ _LADDERS = ((("minute", 60), ("hour", 24), ("day", 7), ("week", 0)), (("month", 
 """Units of time, and how many make one of the next."""
 _MINUTES = {"minute": 1, "hour": 60}
 _LONGEST = 10_000
+_ALMOST, _JUST_PAST = 45, 15
+"""Minutes from which a time is almost the next hour, and up to which it is just past the hour."""
 
 
 @lru_cache(maxsize=2048)
@@ -29,9 +31,20 @@ def time_forms(hour: int, minute: int, language: str) -> frozenset[Sequence]:
     if minute:
         hours = _hours(hour, language)
         found |= {before + after for before in hours for after in _minutes(minute, language)}
+        found |= _near(hour, minute, language)
     else:
         found |= _hours(hour, language) | {(f"{hour:02}", "00"), (str(hour), "00")}
     return frozenset(found)
+
+
+def _near(hour: int, minute: int, language: str) -> set[Sequence]:
+    """A time said by the full hour that is near ("shortly before three")."""
+    words = spoken(language)
+    if minute >= _ALMOST:
+        return fill(language, (*words.under, *words.about), n=_hours(hour + 1, language))
+    if minute <= _JUST_PAST:
+        return fill(language, (*words.over, *words.about), n=_hours(hour, language))
+    return set()
 
 
 @lru_cache(maxsize=2048)

@@ -46,6 +46,11 @@ def spell(code: str, words: SequenceOf[str], start: int, language: str) -> set[i
     return ends
 
 
+def beginnings(code: str, language: str) -> set[str]:
+    """The words with which somebody may begin to say a code."""
+    return {part[0] for _, part in _parts(code, 0, language)}
+
+
 def spellings(code: str, language: str) -> set[Sequence]:
     """Every way of saying a short code, nothing between its parts."""
     found: dict[int, set[Sequence]] = {0: {()}}
@@ -64,9 +69,8 @@ def _parts(code: str, start: int, language: str) -> Iterator[tuple[int, Sequence
     for end in range(start + 1, min(start + _LONGEST_REPEATED, len(code)) + 1):
         for part in _group(code[start:end], language):
             yield end, part
-    digits = len(code[start:]) - len(code[start:].lstrip("0123456789"))
-    if digits > _LONGEST_GROUP:
-        yield start + digits, (code[start : start + digits],)
+    for end in range(start + _LONGEST_GROUP + 1, len(code) + 1):
+        yield end, (code[start:end],)
 
 
 @lru_cache(maxsize=8192)

@@ -30,10 +30,14 @@ def date_forms(day: date, language: str, today: date | None) -> frozenset[Sequen
     alone = ordinal(day.day, language) if spoken(language).ordinal_days else _numbers(day.day, language)
     found = plain | years | {said_day + said_year for said_day in plain for said_year in years}
     found |= alone | months(language)[day.month - 1] | weekdays(language)[day.weekday()]
-    found |= _figures(day.month, day.day) | feast_forms(day, language)
+    found |= _figures(day) | feast_forms(day, language)
     if _is_month_end(day):
         found |= month_end_forms(language)
-    return found | relative_forms((day - today).days, language) if today else found
+    if today is None:
+        return found
+    if day.isocalendar()[:2] == (today + timedelta(7)).isocalendar()[:2]:
+        found |= said(language, spoken(language).next_week)
+    return found | relative_forms((day - today).days, language)
 
 
 @lru_cache(maxsize=1024)
@@ -96,6 +100,7 @@ def _numbers(day: int, language: str) -> frozenset[Sequence]:
     return cardinal(day, language) | ordinal(day, language)
 
 
-def _figures(month: int, day: int) -> set[Sequence]:
-    days, all_months = {str(day), f"{day:02}"}, {str(month), f"{month:02}"}
-    return {(one, other) for one in days for other in all_months}
+def _figures(day: date) -> set[Sequence]:
+    orders = ("%d %m", "%d %m %Y", "%d %m %y", "%Y %m %d")
+    written = {tuple(f"{day:{order}}".split()) for order in orders}
+    return written | {tuple(part.lstrip("0") for part in figures) for figures in written}

@@ -10,7 +10,7 @@ from emotionlayer_rasa.response.said.clock import phrases
 from emotionlayer_rasa.response.said.dates import LEAP_YEAR, day_forms, month_end_forms
 from emotionlayer_rasa.response.said.numerals import ordinal, spelt
 from emotionlayer_rasa.response.said.spoken import fill, months, said, spoken, weekdays
-from emotionlayer_rasa.response.said.words import Sequence
+from emotionlayer_rasa.response.said.words import Sequence, Word
 
 _THOUSAND = 1000
 _ORDINALS = 100
@@ -25,7 +25,8 @@ class Value(NamedTuple):
     Attributes:
         kind: ``number`` (itself), ``time`` (minutes of the day), ``duration`` (minutes), ``day`` (its month
             times 100, and the day), ``feast`` (days from Easter), ``month`` (from 1), ``month_end`` (0: of none
-            named), ``weekday`` (from 0, Monday), ``relative`` (days from today) or ``share`` (percent).
+            named), ``weekday`` (from 0, Monday), ``relative`` (days from today), ``week`` (1: the
+            next) or ``share`` (percent).
         amount: its size.
     """
 
@@ -50,23 +51,23 @@ class Lexicon:
 
     def __init__(self, language: str) -> None:
         self._numbers = {form: number for number in range(_THOUSAND) for form in spelt(number, language)}
-        numerals = {word for form in self._numbers for word in form}
+        self._numerals = {word for form in self._numbers for word in form}
         collected: dict[Sequence, list[Value]] = {}
         for forms, value in _universe(language):
             for form in forms:
                 # Two numbers may be a time, a date, or just two numbers.
-                if value.kind not in _COMPOSED or not all(word in numerals or word.isdigit() for word in form):
+                if value.kind not in _COMPOSED or not self._counts(form):
                     collected.setdefault(form, []).append(value)
         self._phrases = {form: tuple(values) for form, values in collected.items()}
         self._thousands = _thousands(language)
         self._longest = max(map(len, self._phrases))
         self._first = {form[0] for form in self._phrases}
 
-    def read(self, words: list[str]) -> list[Reading]:
+    def read(self, words: list[Word]) -> list[Reading]:
         """The longest phrases among words, from left to right.
 
         Args:
-            words: normalised, without glue.
+            words: without glue.
         """
         found = []
         position = 0
@@ -77,21 +78,25 @@ class Lexicon:
             position = reading.end if reading else position + 1
         return found
 
-    def _phrase(self, words: list[str], start: int) -> Reading | None:
-        if words[start] in self._first:
+    def _phrase(self, words: list[Word], start: int) -> Reading | None:
+        if words[start].text in self._first:
             for end in range(min(len(words), start + self._longest), start, -1):
-                values = self._phrases.get(tuple(words[start:end]))
-                if values is not None:
+                phrase = _phrase(words, start, end)
+                values = self._phrases.get(phrase)
+                if values is not None and not (self._counts(phrase) and _parted(words, start, end)):
                     return Reading(start, end, values)
         return None
 
-    def _thousand(self, words: list[str], start: int) -> Reading | None:
+    def _counts(self, phrase: Sequence) -> bool:
+        return all(word in self._numerals or word.isdigit() for word in phrase)
+
+    def _thousand(self, words: list[Word], start: int) -> Reading | None:
         """A number from 1,000 to 999,999: thousands and the rest, as words or in one."""
-        number = self._one_word(words[start])
+        number = self._one_word(words[start].text)
         if number:
             return Reading(start, start + 1, (Value("number", number),))
         thousands, at = self._number(words, start)
-        if at < len(words) and words[at] in self._thousands:
+        if at < len(words) and words[at].text in self._thousands and not words[at].apart:
             rest, end = self._number(words, at + 1)
             return Reading(start, end, (Value("number", (thousands or 1) * _THOUSAND + rest),))
         return None
@@ -104,13 +109,21 @@ class Lexicon:
                 return self._numbers.get((before,), 1) * _THOUSAND + self._numbers.get((after,), 0)
         return 0
 
-    def _number(self, words: list[str], start: int) -> tuple[int, int]:
+    def _number(self, words: list[Word], start: int) -> tuple[int, int]:
         """The number below 1,000 that begins there, and where it ends; 0 where none does."""
         for end in range(min(len(words), start + self._longest), start, -1):
-            number = self._numbers.get(tuple(words[start:end]))
-            if number is not None:
+            number = self._numbers.get(_phrase(words, start, end))
+            if number is not None and not _parted(words, start, end):
                 return number, end
         return 0, start
+
+
+def _phrase(words: list[Word], start: int, end: int) -> Sequence:
+    return tuple(word.text for word in words[start:end])
+
+
+def _parted(words: list[Word], start: int, end: int) -> bool:
+    return any(word.apart for word in words[start + 1 : end])
 
 
 @cache
@@ -151,6 +164,7 @@ def _universe(language: str) -> Iterator[tuple[Iterable[Sequence], Value]]:
     for key, texts in words.feasts.items():
         if key.startswith("easter"):
             yield said(language, texts), Value("feast", int(key.removeprefix("easter") or 0))
+    yield said(language, words.next_week), Value("week", 1)
     for days, texts in words.relative.items():
         yield said(language, texts), Value("relative", days)
 

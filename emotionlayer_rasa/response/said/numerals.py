@@ -75,7 +75,8 @@ def _without(one: str, number: Sequence) -> Sequence:
 
 
 def _in_digits(number: int) -> frozenset[Sequence]:
-    return frozenset({(str(number),), sequence(f"{number:,}")})
+    plain, grouped = (str(number),), sequence(f"{number:,}")
+    return frozenset({plain, grouped, (*plain, "00"), (*grouped, "00")})
 
 
 @lru_cache(maxsize=4096)

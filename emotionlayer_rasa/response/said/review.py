@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 from typing import Sequence as SequenceOf
 
-from emotionlayer_rasa.response.said.codes import spell
+from emotionlayer_rasa.response.said.codes import beginnings, spell
 from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
-from emotionlayer_rasa.response.said.spoken import GAP, GAP_WORDS, glue, joints, money, said, spoken
+from emotionlayer_rasa.response.said.spoken import (
+    GAP,
+    GAP_WORDS,
+    glue,
+    joints,
+    links,
+    money,
+    said,
+    short_names,
+    spoken,
+)
 from emotionlayer_rasa.response.said.values import (
     as_text,
     codes,
@@ -51,10 +61,10 @@ class Unbacked(NamedTuple):
 
 
 class _Backing(NamedTuple):
-    """What one text may be said as: forms by their first word, codes, and plain words."""
+    """What one text may be said as: forms and codes by their first words, and plain words."""
 
-    forms: Mapping[str, tuple[Sequence, ...]]
-    codes: frozenset[str]
+    forms: Mapping[str, list[Sequence]]
+    codes: Mapping[str, list[str]]
     words: frozenset[str]
 
 
@@ -83,7 +93,7 @@ def unbacked(
     texts = _texts(slots, caller)
     backing = [_backing(text, language, today) for text in texts if text]
     backing.append(_derived(texts, len(slots), language))
-    words = read_words(reply, joints(language))
+    words = read_words(reply, joints(language), links(language))
     covered = list(_occurrences(words, backing, language))
     found = [
         (words[fact.start].start, words[fact.end - 1].end, _kind(reply, words, fact, language))
@@ -109,23 +119,25 @@ def _texts(slots: Mapping[str, Any], caller: str) -> tuple[str, ...]:
     return (*found, names, caller)
 
 
-@lru_cache(maxsize=2048)
 def _backing(text: str, language: str, today: date | None) -> _Backing:
+    by_first: dict[str, list[str]] = defaultdict(list)
+    for code in codes(text):
+        for first in beginnings(code, language):
+            by_first[first].append(code)
     words = frozenset(word.text for word in read_words(text))
-    return _Backing(_by_first(text_forms(text, language, today)), codes(text), words)
+    return _Backing(_by_first(text_forms(text, language, today)), by_first, words)
 
 
-@lru_cache(maxsize=256)
 def _derived(texts: tuple[str, ...], of_slots: int, language: str) -> _Backing:
     counts = {form for text in texts[:of_slots] for form in count_forms(text, language)}
-    return _Backing(_by_first(derived_forms(texts, language) | counts), frozenset(), frozenset())
+    return _Backing(_by_first(derived_forms(texts, language) | counts), {}, frozenset())
 
 
-def _by_first(forms: Iterable[Sequence]) -> dict[str, tuple[Sequence, ...]]:
+def _by_first(forms: Iterable[Sequence]) -> dict[str, list[Sequence]]:
     found: dict[str, list[Sequence]] = defaultdict(list)
     for form in forms:
         found[form[0]].append(form)
-    return {first: tuple(those) for first, those in found.items()}
+    return found
 
 
 def _occurrences(words: SequenceOf[Word], backing: Iterable[_Backing], language: str) -> Iterator[tuple[int, int]]:
@@ -136,7 +148,7 @@ def _occurrences(words: SequenceOf[Word], backing: Iterable[_Backing], language:
     for one in backing:
         for start, word in enumerate(plain):
             ends = {end for form in one.forms.get(word, ()) for end in _ends(plain, start, form)}
-            ends.update(end for code in one.codes for end in spell(code, plain, start, language))
+            ends.update(end for code in one.codes.get(word, ()) for end in spell(code, plain, start, language))
             for end in ends:
                 yield places[start], places[end - 1] + 1
 
@@ -155,9 +167,9 @@ def _ends(words: SequenceOf[str], start: int, form: Sequence) -> Iterator[int]:
                 yield begin + len(after)
 
 
-def _facts(reply: str, words: SequenceOf[Word], language: str) -> list[Reading]:
+def _facts(reply: str, words: list[Word], language: str) -> list[Reading]:
     """Phrases that say a value, figures, and letters that stand alone."""
-    readings = lexicon(language).read([word.text for word in words])
+    readings = lexicon(language).read(words)
     taken = {position for one in readings for position in range(one.start, one.end)}
     idioms = _idioms(reply, language)
     letters = [
@@ -186,7 +198,7 @@ def _idioms(reply: str, language: str) -> list[tuple[int, int]]:
 
 
 @cache
-def _idiom_phrases(language: str) -> dict[str, tuple[Sequence, ...]]:
+def _idiom_phrases(language: str) -> Mapping[str, list[Sequence]]:
     return _by_first({sequence(idiom) for idiom in spoken(language).idioms})
 
 
@@ -220,7 +232,9 @@ def _says_little(
     if any(first <= start and end <= last for first, last in idioms):
         return True
     measured = unit_after(reply[end:], language) or _money_after(reply[end:], language)
-    return phrase in _ambiguous_words(language) and not measured
+    named = {value.kind for value in reading.values} <= {"month", "weekday"}
+    common = phrase in _ambiguous_words(language) or (named and phrase in short_names(language))
+    return common and not measured
 
 
 @cache
@@ -248,8 +262,8 @@ def _money_after(text: str, language: str) -> bool:
 def _names(reply: str, language: str) -> Iterator[Word]:
     """Words that are written large though no sentence begins with them."""
     known = spoken(language)
-    words = read_words(reply, glue(language))
-    readings = lexicon(language).read([word.text for word in words])
+    words = read_words(reply, glue(language), links(language))
+    readings = lexicon(language).read(words)
     said_values = {at for one in readings for at in range(one.start, one.end)}
     previous = ""
     for at, word in enumerate(words):

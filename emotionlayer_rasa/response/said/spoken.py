@@ -28,6 +28,7 @@ class Spoken(Settings):
         locale: of Babel, for names of months, weekdays and currencies.
         numerals: of CLDR's spelled numbers (``unicode_rbnf``); more than one where countries differ.
         ordinal_days: a day of a month without the month is said as an ordinal only.
+        links: words that may stand within a number ("and"); they are glue too.
         glue: words that are passed over wherever a value is said, such as articles.
         money: words of currencies beside those of Babel; they are glue too.
         leading_one: what may be left out before a hundred or a thousand ("[one] hundred").
@@ -55,6 +56,7 @@ class Spoken(Settings):
         feasts: by ``month-day`` or by ``easter`` with a number of days.
         relative: words for days from the day before yesterday (-2) to the day after tomorrow (2); those of today
             are never a fact by themselves.
+        next_week: words for it.
         idioms: phrases with number words that say no number.
         ambiguous: words that alone say no fact, but in a longer phrase or before a unit ("may").
         capitals: words that are written large inside a sentence and name nobody.
@@ -65,6 +67,7 @@ class Spoken(Settings):
     locale: str
     numerals: tuple[str, ...]
     ordinal_days: bool = False
+    links: tuple[str, ...]
     glue: tuple[str, ...]
     money: tuple[str, ...]
     leading_one: str = ""
@@ -97,6 +100,7 @@ class Spoken(Settings):
     eve: tuple[str, ...]
     after: tuple[str, ...]
     relative: Mapping[int, tuple[str, ...]]
+    next_week: tuple[str, ...]
     idioms: tuple[str, ...] = ()
     ambiguous: tuple[str, ...] = ()
     capitals: tuple[str, ...] = ()
@@ -122,8 +126,14 @@ def glue(language: str) -> frozenset[str]:
 
 @cache
 def joints(language: str) -> frozenset[str]:
-    """Words that are passed over also within one number: articles, "and"."""
-    return frozenset(word for text in spoken(language).glue for word in sequence(text))
+    """Words that are passed over wherever a value is said: articles, "and"."""
+    return links(language) | {word for text in spoken(language).glue for word in sequence(text)}
+
+
+@cache
+def links(language: str) -> frozenset[str]:
+    """Words that may stand within a number: "and"."""
+    return frozenset(word for text in spoken(language).links for word in sequence(text))
 
 
 @cache
@@ -140,6 +150,17 @@ def months(language: str) -> tuple[frozenset[Sequence], ...]:
     names = Locale.parse(spoken(language).locale).months
     kinds = [names["format"]["wide"], names["stand-alone"]["wide"], names["format"]["abbreviated"]]
     return tuple(frozenset(said(language, [kind[month] for kind in kinds])) for month in range(1, 13))
+
+
+@cache
+def short_names(language: str) -> frozenset[Sequence]:
+    """Abbreviations of months and weekdays that are none of their names; most of them are common words too."""
+    of_locale = Locale.parse(spoken(language).locale)
+    names = [
+        (kind["format"]["wide"], kind["format"]["abbreviated"]) for kind in (of_locale.months, of_locale.days)
+    ]
+    wide = said(language, [name for whole, _ in names for name in whole.values()])
+    return frozenset(said(language, [name for _, short in names for name in short.values()]) - wide)
 
 
 @cache

@@ -23,7 +23,7 @@ from emotionlayer_rasa.response.said.dates import (
 )
 from emotionlayer_rasa.response.said.lexicon import Value, lexicon
 from emotionlayer_rasa.response.said.numerals import LARGEST, cardinal, decimal_forms, year
-from emotionlayer_rasa.response.said.spoken import joints, months, said, spoken, weekdays
+from emotionlayer_rasa.response.said.spoken import joints, links, months, said, spoken, weekdays
 from emotionlayer_rasa.response.said.words import Sequence, read_words, sequence
 
 _DATE = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>0\d|1[0-2])(?:-(?P<d>\d\d))?(?![\d-])T?")
@@ -53,7 +53,7 @@ def forms(value: Any, language: str, today: date | None = None) -> frozenset[Seq
     Args:
         value: what a slot holds: a text such as ``2026-05-31 14:45``, ``41.20 EUR``, ``50 %``, ``90 min``,
             ``TK-777`` or ``Dr Ansel``, a number, or a date. None and booleans say no fact.
-        language: a code that :func:`languages` names.
+        language: a code that :func:`spoken_languages` names.
         today: from which "tomorrow" counts; without it, such words are said only where the value has them itself.
 
     Returns:
@@ -82,7 +82,6 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-@lru_cache(maxsize=2048)
 def codes(text: str) -> frozenset[str]:
     """What of a text may be said character by character; dates, times and amounts may not."""
     for pattern in (_DATE, _OTHER_DATE, _TIME, _DECIMAL):
@@ -90,7 +89,6 @@ def codes(text: str) -> frozenset[str]:
     return frozenset(code for found in _CODE.finditer(text) for code in codes_in(found.group()))
 
 
-@lru_cache(maxsize=2048)
 def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequence]:
     """As :func:`forms`, of a text, without its codes."""
     found: set[Sequence] = set()
@@ -175,12 +173,13 @@ def _units(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 def _words(text: str, language: str, today: date | None) -> set[Sequence]:
     """The forms of what words say, and the words themselves."""
-    words = read_words(text, joints(language))
+    words = read_words(text, joints(language), links(language))
     plain = [word.text for word in words]
     found: set[Sequence] = {(word,) for word in plain if word.isalpha()}
-    for reading in lexicon(language).read(plain):
+    readings = lexicon(language).read(words)
+    for reading in readings:
         found -= {(word,) for word in plain[reading.start : reading.end]}
-    for reading in lexicon(language).read(plain):
+    for reading in readings:
         found.add(tuple(plain[reading.start : reading.end]))
         after = text[words[reading.end - 1].end :]
         for value in reading.values:
@@ -208,6 +207,8 @@ def value_forms(value: Value, language: str, today: date | None) -> frozenset[Se
         return month_end_forms(language)
     if kind == "weekday":
         return weekdays(language)[amount]
+    if kind == "week":
+        return frozenset(said(language, spoken(language).next_week))
     if kind == "relative":
         near = date_forms(today + timedelta(amount), language, today) if today else frozenset()
         return relative_forms(amount, language) | near
@@ -253,7 +254,7 @@ def derived_forms(texts: tuple[str, ...], language: str) -> frozenset[Sequence]:
         for match in _NUMBER.finditer(text):
             of = shares if _PERCENT.match(text, match.end()) else numbers
             of.add(Decimal(_GROUPS.sub("", match.group()).replace(",", ".")))
-        for reading in lexicon(language).read([word.text for word in read_words(text, joints(language))]):
+        for reading in lexicon(language).read(read_words(text, joints(language), links(language))):
             for kind, amount in reading.values[:1]:
                 if kind in ("number", "share") and amount:
                     (shares if kind == "share" else numbers).add(Decimal(amount))

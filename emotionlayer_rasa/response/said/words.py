@@ -22,22 +22,41 @@ STOP = "."
 
 
 class Word(NamedTuple):
-    """A normalised word and where the text has it: ``text[start:end]``."""
+    """A normalised word.
+
+    Attributes:
+        text: the word.
+        start, end: where the text has it.
+        apart: a word was left out before it that does not stand within a number.
+    """
 
     text: str
     start: int
     end: int
+    apart: bool
 
 
-def read_words(text: str, glue: AbstractSet[str] = frozenset()) -> list[Word]:
-    """The words of a text, without those of ``glue``; the end of a sentence is a word of its own, a full stop."""
+def read_words(
+    text: str, glue: AbstractSet[str] = frozenset(), links: AbstractSet[str] = frozenset()
+) -> list[Word]:
+    """The words of a text; the end of a sentence is a word of its own, a full stop.
+
+    Args:
+        text: any text.
+        glue: words that are left out.
+        links: those of them that may stand within a number, such as "and".
+    """
     found = []
+    apart = False
     for token in _TOKEN.finditer(text):
         if token["part"]:
             continue
         word = STOP if token["stop"] else token["digits"] or _fold(token["letters"])
-        if word not in glue:
-            found.append(Word(word, token.start(), token.end()))
+        if word in glue:
+            apart = apart or word not in links
+        else:
+            found.append(Word(word, token.start(), token.end(), apart))
+            apart = False
     return found
 
 
