@@ -266,6 +266,6 @@ def derived_forms(texts: tuple[str, ...], language: str) -> frozenset[Sequence]:
             for part in (number * share / 100, number * (100 - share) / 100):
                 found |= decimal_forms(part.quantize(Decimal("0.01")).normalize(), language)
         for other in numbers - {number}:
-            share = int(number * 100 / other) if other else 0
-            found |= said(language, spoken(language).fractions.get(share, ()))
+            percent = int(number * 100 / other) if other else 0
+            found |= said(language, spoken(language).fractions.get(percent, ()))
     return frozenset(found)
