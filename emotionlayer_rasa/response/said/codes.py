@@ -18,7 +18,7 @@ _LONGEST = 40
 
 def codes_in(value: str) -> set[str]:
     """The codes that a value may be: whole, its digits alone, and each of its parts; letters and digits only."""
-    parts = sequence(value)
+    parts = sequence(value)[:_LONGEST]
     digits = "".join(part for part in parts if part.isdigit())
     return {code for code in ("".join(parts), digits, *parts) if 1 < len(code) <= _LONGEST and not code.isalpha()}
 

@@ -33,10 +33,12 @@ from emotionlayer_rasa.response.said.values import (
 from emotionlayer_rasa.response.said.words import STOP, Sequence, Word, read_words, sequence
 
 _CONTACT = re.compile(
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)\S*\w"
-    r"|\b[a-z\d-]+(?:\.[a-z\d-]+)*\.(?:com|org|net|info|[a-z]{2})\b(?!\.\w)",
+    r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}|(?:https?://|www\.)\S*\w"
+    r"|\b[a-z\d-]{1,63}(?:\.[a-z\d-]{1,63}){0,4}\.(?:com|org|net|info|[a-z]{2})\b(?!\.\w)",
     re.IGNORECASE,
 )
+_EMERGENCY = frozenset({"112", "113", "115", "118", "911", "988", "999"})
+"""Numbers that everybody knows; in digits they may always be said."""
 _WITHIN = re.compile(r"[.,:/'-]|\s?h\s?")
 """What may stand between the digits of one figure."""
 _BEGINS = re.compile(r"(?:^|[.!?…:;\n])[\s\"'“”‘’«»„(¿¡–—-]*$|[\"“„«‹¿¡]\s*$")
@@ -211,14 +213,15 @@ def _figures(reply: str, words: SequenceOf[Word], taken: set[int]) -> Iterator[R
                 if not _WITHIN.fullmatch(reply[words[end - 1].end : words[end].start]):
                     break
                 end += 1
-            yield Reading(at, end, (Value("figure", 0),))
+            if end > at + 1 or words[at].text not in _EMERGENCY:
+                yield Reading(at, end, (Value("figure", 0),))
         at = end
 
 
 def _is_letter(reply: str, word: Word, language: str) -> bool:
     text = reply[word.start : word.end]
     large = len(text) == 1 and text.isupper() and text not in spoken(language).capitals
-    return large and not _BEGINS.search(reply[: word.start])
+    return large and reply[word.end : word.end + 1] != "$" and not _BEGINS.search(reply[: word.start])
 
 
 def _says_little(
@@ -270,7 +273,8 @@ def _names(reply: str, language: str) -> Iterator[Word]:
         text = reply[word.start : word.end]
         if len(text) > 1 and text[0].isupper() and at not in said_values and text not in known.capitals:
             begins = not known.nouns_large and _BEGINS.search(reply[: word.start])
-            if not begins and (not known.nouns_large or text.isupper() or previous in known.titles):
+            named = text.isupper() or (previous in known.titles and text not in known.titles)
+            if not begins and (named or not known.nouns_large):
                 yield word
         previous = text
 

@@ -7,6 +7,7 @@ import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from itertools import islice
 from typing import Any, Mapping
 
 from dateutil.easter import easter
@@ -41,6 +42,8 @@ _GROUPS = re.compile(r"[.,' \u00a0\u202f](?=\d{3}(?!\d))")
 _CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,4}[ -]?)?\d+[A-Z]{0,4}(?:[ /-]?[A-Z]{0,4}\d[\dA-Z]*)*(?![^\W_])")
 _LIST = re.compile(r"[,;]\s|\s(?:and|e|ed|und|y|et)\s")
 _PERCENT = re.compile(r"\s?%")
+_MANY = 40
+"""Numbers and codes that are read of one text: more are no talk, and take their time."""
 _FEW = 8
 """More numbers than these are no sum that a caller follows."""
 _PAST = timedelta(days=180)
@@ -86,7 +89,7 @@ def codes(text: str) -> frozenset[str]:
     """What of a text may be said character by character; dates, times and amounts may not."""
     for pattern in (_DATE, _OTHER_DATE, _TIME, _DECIMAL):
         text = pattern.sub(" , ", text)
-    return frozenset(code for found in _CODE.finditer(text) for code in codes_in(found.group()))
+    return frozenset(code for found in islice(_CODE.finditer(text), _MANY) for code in codes_in(found.group()))
 
 
 def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequence]:
@@ -100,7 +103,7 @@ def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequen
                 found |= read_forms
                 rest = rest[: match.start()] + "," * len(match.group()) + rest[match.end() :]
         text = rest
-    for match in _NUMBER.finditer(text):
+    for match in islice(_NUMBER.finditer(text), _MANY):
         found |= _number(match, language)
     return frozenset(found | _words(text, language, today))
 
