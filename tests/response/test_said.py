@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from emotionlayer_rasa.response.said.codes import spell
 from emotionlayer_rasa.response.said.numerals import spelt
 from emotionlayer_rasa.response.said.spoken import glue
 from emotionlayer_rasa.response.said.words import sequence
+from emotionlayer_rasa.training.replies import DATA
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "pt")
 TODAY = date(2026, 5, 30)
@@ -269,3 +271,26 @@ def test_a_code_may_be_said_digit_by_digit(language: str, code: str) -> None:
     assert spell(code, words, 0, language) == {len(words)}
     assert unbacked(" ".join(words), {"code": code}, "", language) == ()
     assert len(words) not in spell(code, words[:-1], 0, language)
+
+
+@pytest.mark.parametrize(
+    ("hands", "most_refused", "least_caught"),
+    [
+        (("01", "02", "03", "04", "05", "06"), 0.02, 0.60),
+        # Never mended on; many unbacked facts are neither a number nor a name.
+        (("07", "08", "09"), 0.068, 0.53),
+    ],
+)
+def test_good_replies_pass_and_unbacked_facts_are_caught(
+    hands: tuple[str, ...], most_refused: float, least_caught: float
+) -> None:
+    lines = [line for hand in hands for line in (DATA / f"hand{hand}.jsonl").read_text("utf-8").splitlines()]
+    flagged: dict[str, list[bool]] = {"good": [], "unbacked": []}
+    for line in map(json.loads, lines):
+        kind = "unbacked" if "unbacked_fact" in line["faults"] else "good"
+        if kind == "unbacked" or not line["faults"]:
+            found = unbacked(line["reply"], line["slots"], line["caller"], line["language"])
+            flagged[kind].append(bool(found))
+    refused, caught = (sum(those) / len(those) for those in flagged.values())
+    assert refused <= most_refused
+    assert caught >= least_caught
