@@ -73,6 +73,7 @@ SAID = [
     ("de", "15:30", "halb vier", "halb drei"),
     ("de", "15:45", "drei viertel vier", "drei viertel drei"),
     ("de", "15:25", "fünf vor halb vier", "fünf nach halb vier"),
+    ("de", "15:35", "fünf nach halb vier", "fünf vor halb vier"),
     ("es", "16:45", "las cinco menos cuarto", "las cuatro menos cuarto"),
     ("fr", "15h30", "quinze heures trente", "quinze heures treize"),
     ("fr", "11:45", "midi moins le quart", "midi et quart"),

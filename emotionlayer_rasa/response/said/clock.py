@@ -61,7 +61,6 @@ def phrases(hour: int, minute: int, language: str) -> frozenset[Sequence]:
                 m=cardinal(minute, language),
                 l=cardinal(60 - minute, language),
                 a=cardinal(abs(30 - minute), language),
-                b=cardinal(abs(minute - 30), language),
             )
     return frozenset(found)
 

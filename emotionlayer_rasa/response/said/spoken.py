@@ -45,7 +45,7 @@ class Spoken(Settings):
         queue: words for a place in a queue; ahead: how many (``{n}``) are before the caller; ``{gap}`` is any
             words or none.
         clock: phrases for minutes, by minute or range of minutes: ``{h}`` the hour, ``{n}`` the next one, ``{m}``
-            the minutes, ``{l}`` those left of the hour, ``{a}`` those before the half, ``{b}`` those after it.
+            the minutes, ``{l}`` those left of the hour, ``{a}`` those between it and the half.
         noon, midnight: words for them, also as ``{h}`` and ``{n}``.
         units: words for ``minute``, ``hour``, ``day``, ``week``, ``month`` and ``year``, short ones too.
         durations: phrases for lengths of time, by minutes.
@@ -61,7 +61,7 @@ class Spoken(Settings):
         ambiguous: words that alone say no fact, but in a longer phrase or before a unit ("may").
         capitals: words that are written large inside a sentence and name nobody.
         nouns_large: the language writes every noun large, so a capital tells nothing.
-        titles: words before a name, where capitals tell nothing.
+        titles: words before a name, where capitals tell nothing; they name nobody themselves.
     """
 
     locale: str
