@@ -7,12 +7,12 @@ from functools import cache, lru_cache
 from typing import Iterator
 
 from emotionlayer_rasa.response.said.numerals import cardinal, decimal_forms
-from emotionlayer_rasa.response.said.spoken import fill, said, spoken
+from emotionlayer_rasa.response.said.spoken import ANY, fill, said, spoken
 from emotionlayer_rasa.response.said.words import Sequence
 
 _LADDERS = ((("minute", 60), ("hour", 24), ("day", 7), ("week", 0)), (("month", 12), ("year", 0)))
 """Units of time, and how many make one of the next."""
-_MINUTES = {"minute": 1, "hour": 60}
+_MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60, "week": 7 * 24 * 60}
 _LONGEST = 10_000
 _ALMOST, _JUST_PAST = 45, 15
 """Minutes from which a time is almost the next hour, and up to which it is just past the hour."""
@@ -30,7 +30,12 @@ def time_forms(hour: int, minute: int, language: str) -> frozenset[Sequence]:
     found = set(phrases(hour, minute, language))
     if minute:
         hours = _hours(hour, language)
-        found |= {before + after for before in hours for after in _minutes(minute, language)}
+        found |= {
+            before + unit + after
+            for before in hours
+            for unit in ((), (ANY,))  # "six minutes ten": a time that is a length
+            for after in _minutes(minute, language)
+        }
         found |= _near(hour, minute, language)
     else:
         found |= _hours(hour, language) | {(f"{hour:02}", "00"), (str(hour), "00")}

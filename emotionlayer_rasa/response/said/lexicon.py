@@ -64,7 +64,7 @@ class Lexicon:
         self._first = {form[0] for form in self._phrases}
 
     def read(self, words: list[Word]) -> list[Reading]:
-        """The longest phrases among words, from left to right.
+        """The longest phrases among words, from left to right; none reaches over a comma.
 
         Args:
             words: without glue.
@@ -80,12 +80,17 @@ class Lexicon:
 
     def _phrase(self, words: list[Word], start: int) -> Reading | None:
         if words[start].text in self._first:
-            for end in range(min(len(words), start + self._longest), start, -1):
+            for end in range(self._reach(words, start), start, -1):
                 phrase = _phrase(words, start, end)
                 values = self._phrases.get(phrase)
                 if values is not None and not (self._counts(phrase) and _parted(words, start, end)):
                     return Reading(start, end, values)
         return None
+
+    def _reach(self, words: list[Word], start: int) -> int:
+        """Where a phrase must have ended."""
+        last = min(len(words), start + self._longest)
+        return next((at for at in range(start + 1, last) if words[at].comma), last)
 
     def _counts(self, phrase: Sequence) -> bool:
         return all(word in self._numerals or word.isdigit() for word in phrase)
@@ -96,7 +101,7 @@ class Lexicon:
         if number:
             return Reading(start, start + 1, (Value("number", number),))
         thousands, at = self._number(words, start)
-        if at < len(words) and words[at].text in self._thousands and not words[at].apart:
+        if at < len(words) and words[at].text in self._thousands and not (words[at].apart or words[at].comma):
             rest, end = self._number(words, at + 1)
             return Reading(start, end, (Value("number", (thousands or 1) * _THOUSAND + rest),))
         return None
@@ -111,7 +116,7 @@ class Lexicon:
 
     def _number(self, words: list[Word], start: int) -> tuple[int, int]:
         """The number below 1,000 that begins there, and where it ends; 0 where none does."""
-        for end in range(min(len(words), start + self._longest), start, -1):
+        for end in range(self._reach(words, start), start, -1):
             number = self._numbers.get(_phrase(words, start, end))
             if number is not None and not _parted(words, start, end):
                 return number, end

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 from unicode_rbnf import FormatPurpose, RbnfEngine
 
-from emotionlayer_rasa.response.said.spoken import fill, glue, said, spoken
+from emotionlayer_rasa.response.said.spoken import ANY, fill, glue, said, spoken
 from emotionlayer_rasa.response.said.words import Sequence, sequence
 
 LARGEST = 10**9
@@ -106,11 +106,11 @@ def decimal_forms(number: Decimal, language: str) -> frozenset[Sequence]:
     words = spoken(language)
     digits = f"{number:f}".rstrip("0").split(".")[1]
     wholes, ends = cardinal(whole, language) | _singly(str(whole), language), _fractions(digits, language)
-    found = {before + end for before in wholes for end in ends}
     halves = said(language, words.half) if digits == "5" else set()
-    found |= {before + half for before in wholes for half in halves}
+    found = {before + unit + end for before in wholes for unit in ((), (ANY,)) for end in ends | halves}
     if not whole:
-        found |= ends | halves
+        found |= ends | halves | {one + half for one in cardinal(1, language) for half in halves}
+    found |= fill(language, words.percent, n=found)
     return frozenset(found | rounded(number, language))
 
 

@@ -10,8 +10,10 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 from typing import Sequence as SequenceOf
 
 from emotionlayer_rasa.response.said.codes import beginnings, spell
+from emotionlayer_rasa.response.said.derived import count_forms, derived_forms
 from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
 from emotionlayer_rasa.response.said.spoken import (
+    ANY,
     GAP,
     GAP_WORDS,
     glue,
@@ -25,8 +27,6 @@ from emotionlayer_rasa.response.said.spoken import (
 from emotionlayer_rasa.response.said.values import (
     as_text,
     codes,
-    count_forms,
-    derived_forms,
     text_forms,
     unit_after,
 )
@@ -62,6 +62,15 @@ class Unbacked(NamedTuple):
     kind: str
 
 
+def warm_up(language: str) -> None:
+    """Read a language's phrases, which takes a second or so; without it the first reply waits for them.
+
+    Raises:
+        ConfigurationError: as :func:`unbacked`.
+    """
+    lexicon(language)
+
+
 class _Backing(NamedTuple):
     """What one text may be said as: forms and codes by their first words, and plain words."""
 
@@ -94,13 +103,16 @@ def unbacked(
     """
     texts = _texts(slots, caller)
     backing = [_backing(text, language, today) for text in texts if text]
-    backing.append(_derived(texts, len(slots), language))
+    backing.append(_derived(texts, len(slots), language, today))
     words = read_words(reply, joints(language), links(language))
     covered = list(_occurrences(words, backing, language))
+    reckoned = _is_sum(texts, len(slots), language)
     found = [
-        (words[fact.start].start, words[fact.end - 1].end, _kind(reply, words, fact, language))
+        (words[fact.start].start, words[fact.end - 1].end, kind)
         for fact in _facts(reply, words, language)
         if not any(start <= fact.start and fact.end <= end for start, end in covered)
+        for kind in (_kind(reply, words, fact, language),)
+        if not (reckoned and kind == "number" and not unit_after(reply[words[fact.end - 1].end :], language))
     ]
     known = frozenset(word for one in backing for word in one.words)
     found += [(word.start, word.end, "name") for word in _names(reply, language) if not _known(word.text, known)]
@@ -130,9 +142,9 @@ def _backing(text: str, language: str, today: date | None) -> _Backing:
     return _Backing(_by_first(text_forms(text, language, today)), by_first, words)
 
 
-def _derived(texts: tuple[str, ...], of_slots: int, language: str) -> _Backing:
+def _derived(texts: tuple[str, ...], of_slots: int, language: str, today: date | None) -> _Backing:
     counts = {form for text in texts[:of_slots] for form in count_forms(text, language)}
-    return _Backing(_by_first(derived_forms(texts, language) | counts), {}, frozenset())
+    return _Backing(_by_first(derived_forms(texts, language, today) | counts), {}, frozenset())
 
 
 def _by_first(forms: Iterable[Sequence]) -> dict[str, list[Sequence]]:
@@ -158,7 +170,8 @@ def _occurrences(words: SequenceOf[Word], backing: Iterable[_Backing], language:
 def _ends(words: SequenceOf[str], start: int, form: Sequence) -> Iterator[int]:
     """Where a form ends that begins at ``start``."""
     if GAP not in form:
-        if len(form) == 1 or tuple(words[start : start + len(form)]) == form:
+        here = words[start : start + len(form)]
+        if len(here) == len(form) and all(one in (ANY, word) for one, word in zip(form, here, strict=True)):
             yield start + len(form)
         return
     before, after = form[: form.index(GAP)], form[form.index(GAP) + 1 :]
@@ -173,7 +186,7 @@ def _facts(reply: str, words: list[Word], language: str) -> list[Reading]:
     """Phrases that say a value, figures, and letters that stand alone."""
     readings = lexicon(language).read(words)
     taken = {position for one in readings for position in range(one.start, one.end)}
-    idioms = _idioms(reply, language)
+    idioms = _places(reply, _phrases(spoken(language).idioms))
     letters = [
         Reading(at, at + 1, (Value("code", 0),))
         for at, word in enumerate(words)
@@ -186,10 +199,15 @@ def _facts(reply: str, words: list[Word], language: str) -> list[Reading]:
     ]
 
 
-def _idioms(reply: str, language: str) -> list[tuple[int, int]]:
-    """Where the reply has phrases with words of numbers or times that say none."""
-    phrases = _idiom_phrases(language)
-    words = read_words(reply)
+def _is_sum(texts: tuple[str, ...], of_slots: int, language: str) -> bool:
+    """Whether somebody wants to reckon, and no slot has a number that could be said wrongly."""
+    given = any(char.isdigit() for text in texts[:of_slots] for char in text)
+    return not given and any(_places(text, _phrases(spoken(language).sums)) for text in texts)
+
+
+def _places(text: str, phrases: Mapping[str, list[Sequence]]) -> list[tuple[int, int]]:
+    """Where a text has phrases, as positions in it."""
+    words = read_words(text)
     plain = [word.text for word in words]
     return [
         (word.start, words[start + len(phrase) - 1].end)
@@ -200,8 +218,9 @@ def _idioms(reply: str, language: str) -> list[tuple[int, int]]:
 
 
 @cache
-def _idiom_phrases(language: str) -> Mapping[str, list[Sequence]]:
-    return _by_first({sequence(idiom) for idiom in spoken(language).idioms})
+def _phrases(texts: tuple[str, ...]) -> Mapping[str, list[Sequence]]:
+    """Phrases by their first words; glue counts."""
+    return _by_first({sequence(text) for text in texts})
 
 
 def _figures(reply: str, words: SequenceOf[Word], taken: set[int]) -> Iterator[Reading]:

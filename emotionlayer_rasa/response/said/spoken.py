@@ -18,6 +18,8 @@ _CURRENCIES = ("EUR", "GBP", "USD", "CHF", "BRL")
 GAP = "…"
 """Stands in a form for words that may be anything."""
 GAP_WORDS = 5
+ANY = "·"
+"""Stands in a form for one word that may be anything, such as a unit ("seven gigabytes and a half")."""
 _PIECE = re.compile(r"\{(?P<hole>\w+)\}|[^{]+")
 
 
@@ -58,6 +60,7 @@ class Spoken(Settings):
             are never a fact by themselves.
         next_week: words for it.
         idioms: phrases with number words that say no number.
+        sums: words of somebody who wants to reckon; then a number that nothing is counted with states nothing.
         ambiguous: words that alone say no fact, but in a longer phrase or before a unit ("may").
         capitals: words that are written large inside a sentence and name nobody.
         nouns_large: the language writes every noun large, so a capital tells nothing.
@@ -102,6 +105,7 @@ class Spoken(Settings):
     relative: Mapping[int, tuple[str, ...]]
     next_week: tuple[str, ...]
     idioms: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
     ambiguous: tuple[str, ...] = ()
     capitals: tuple[str, ...] = ()
     nouns_large: bool = False

@@ -23,29 +23,31 @@ from emotionlayer_rasa.response.said.dates import (
     relative_forms,
 )
 from emotionlayer_rasa.response.said.lexicon import Value, lexicon
-from emotionlayer_rasa.response.said.numerals import LARGEST, cardinal, decimal_forms, year
+from emotionlayer_rasa.response.said.numerals import LARGEST, decimal_forms, year
 from emotionlayer_rasa.response.said.spoken import joints, links, months, said, spoken, weekdays
 from emotionlayer_rasa.response.said.words import Sequence, read_words, sequence
 
-_DATE = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>0\d|1[0-2])(?:-(?P<d>\d\d))?(?![\d-])T?")
-_OTHER_DATE = re.compile(r"(?<![\d.])(?P<d>\d{1,2})([./-])(?P<m>\d{1,2})\2(?P<y>\d{4}|\d{2})(?!\d)")
-_TIME = re.compile(
+DATE = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>0\d|1[0-2])(?:-(?P<d>\d\d))?(?![\d-])T?")
+OTHER_DATE = re.compile(r"(?<![\d.])(?P<d>\d{1,2})([./-])(?P<m>\d{1,2})\2(?P<y>\d{4}|\d{2})(?!\d)")
+_SHORT_DATE = re.compile(
+    r"(?<![\d.,/-])(?P<d>0?[1-9]|[12]\d|3[01])(?:\.(?P<m>0?[1-9]|1[0-2])\.|/(?P<mm>0?[1-9]|1[0-2]))(?![\d/])"
+)
+TIME = re.compile(
     r"(?<![\d.,:])(?P<h>[01]?\d|2[0-4])"
     r"(?:(?::|(?P<length> ?h ?))(?P<m>[0-5]\d)(?::[0-5]\d)?(?!\w|:\d)|(?P<hours> ?h)(?!\w)"
     r"|(?:[.:](?P<mm>[0-5]\d))? ?(?P<part>[ap])\.?m\b\.?| ?Uhr\b)",
     re.IGNORECASE,
 )
 _HOURS = re.compile(r"(?<![\w.,:/-])([01]?\d|2[0-4]) ?[-–] ?([01]?\d|2[0-4])(?![\w.,:/-])")
-_NUMBER = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?")
+NUMBER = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?")
 _DECIMAL = re.compile(r"(?<![\w.,])\d+[.,]\d{1,2}(?![\d.,])")
 _GROUPS = re.compile(r"[.,' \u00a0\u202f](?=\d{3}(?!\d))")
 _CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,4}[ -]?)?\d+[A-Z]{0,4}(?:[ /-]?[A-Z]{0,4}\d[\dA-Z]*)*(?![^\W_])")
-_LIST = re.compile(r"[,;]\s|\s(?:and|e|ed|und|y|et)\s")
-_PERCENT = re.compile(r"\s?%")
+PERCENT = re.compile(r"\s?%")
+_NAMED = frozenset({"day", "feast"})
+"""Kinds of phrases whose words may be said alone: who says "on Christmas night" has said "Christmas"."""
 _MANY = 40
 """Numbers and codes that are read of one text: more are no talk, and take their time."""
-_FEW = 8
-"""More numbers than these are no sum that a caller follows."""
 _PAST = timedelta(days=180)
 """How long ago a day may be that is said without its year."""
 
@@ -87,7 +89,7 @@ def as_text(value: Any) -> str:
 
 def codes(text: str) -> frozenset[str]:
     """What of a text may be said character by character; dates, times and amounts may not."""
-    for pattern in (_DATE, _OTHER_DATE, _TIME, _DECIMAL):
+    for pattern in (DATE, OTHER_DATE, TIME, _DECIMAL):
         text = pattern.sub(" , ", text)
     return frozenset(code for found in islice(_CODE.finditer(text), _MANY) for code in codes_in(found.group()))
 
@@ -95,7 +97,7 @@ def codes(text: str) -> frozenset[str]:
 def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequence]:
     """As :func:`forms`, of a text, without its codes."""
     found: set[Sequence] = set()
-    for pattern, read in ((_DATE, _date), (_OTHER_DATE, _date), (_TIME, _time), (_HOURS, _hours)):
+    for pattern, read in ((DATE, _date), (OTHER_DATE, _date), (TIME, _time), (_HOURS, _hours)):
         rest = text
         for match in pattern.finditer(text):
             read_forms = read(match, language, today)
@@ -103,7 +105,9 @@ def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequen
                 found |= read_forms
                 rest = rest[: match.start()] + "," * len(match.group()) + rest[match.end() :]
         text = rest
-    for match in islice(_NUMBER.finditer(text), _MANY):
+    for match in islice(_SHORT_DATE.finditer(text), _MANY):
+        found |= _day(int(match["m"] or match["mm"]), int(match["d"]), language, today)
+    for match in islice(NUMBER.finditer(text), _MANY):
         found |= _number(match, language)
     return frozenset(found | _words(text, language, today))
 
@@ -138,11 +142,11 @@ def _hours(match: re.Match[str], language: str, today: date | None) -> frozenset
 def _number(match: re.Match[str], language: str) -> frozenset[Sequence]:
     digits, text = match.group(), match.string
     plain = frozenset({(digits,), tuple(re.findall(r"\d+", digits))})
-    number = Decimal(_GROUPS.sub("", digits).replace(",", ".")).normalize()
+    number = read_number(digits)
     if number >= LARGEST:
         return plain
     found = plain | decimal_forms(number, language) | _length(number, text[match.end() :], language)
-    if _PERCENT.match(text, match.end()):
+    if PERCENT.match(text, match.end()):
         found |= said(language, spoken(language).fractions.get(int(number), ()))
     before = sequence(text[: match.start()])
     if 12 < number < 24 and before and before[-1] in joints(language):  # "dopo le 19"
@@ -150,10 +154,9 @@ def _number(match: re.Match[str], language: str) -> frozenset[Sequence]:
     return found
 
 
-def count_forms(text: str, language: str) -> frozenset[Sequence]:
-    """How many things a list has."""
-    items = _LIST.split(text)
-    return cardinal(len(items), language) if len(items) > 1 else frozenset()
+def read_number(digits: str) -> Decimal:
+    """The number that digits write, with a point or a comma, in groups or not."""
+    return Decimal(_GROUPS.sub("", digits).replace(",", ".")).normalize()
 
 
 def _length(number: Decimal, after: str, language: str) -> frozenset[Sequence]:
@@ -181,7 +184,8 @@ def _words(text: str, language: str, today: date | None) -> set[Sequence]:
     found: set[Sequence] = {(word,) for word in plain if word.isalpha()}
     readings = lexicon(language).read(words)
     for reading in readings:
-        found -= {(word,) for word in plain[reading.start : reading.end]}
+        if not _NAMED & {value.kind for value in reading.values}:
+            found -= {(word,) for word in plain[reading.start : reading.end]}
     for reading in readings:
         found.add(tuple(plain[reading.start : reading.end]))
         after = text[words[reading.end - 1].end :]
@@ -189,6 +193,8 @@ def _words(text: str, language: str, today: date | None) -> set[Sequence]:
             found |= value_forms(value, language, today)
             if value.kind == "number":
                 found |= _length(Decimal(value.amount), after, language)
+                if 12 < value.amount < 24 and words[reading.start].apart:  # "for the twenty-one"
+                    found |= time_forms(value.amount, 0, language)
     return found
 
 
@@ -245,30 +251,3 @@ def _day(month: int, day: int, language: str, today: date | None) -> frozenset[S
 def _end(month: int, day: int, language: str) -> frozenset[Sequence]:
     last = calendar.monthrange(LEAP_YEAR, month)[1]
     return month_end_forms(language) if day == last else frozenset()
-
-
-def derived_forms(texts: tuple[str, ...], language: str) -> frozenset[Sequence]:
-    """What follows from the shares and numbers of several texts: 25 % off 8 is 6, and 12 of 24 is half."""
-    numbers: set[Decimal] = set()
-    shares: set[Decimal] = set()
-    for text in texts:
-        for pattern in (_DATE, _OTHER_DATE, _TIME):
-            text = pattern.sub(",", text)
-        for match in _NUMBER.finditer(text):
-            of = shares if _PERCENT.match(text, match.end()) else numbers
-            of.add(Decimal(_GROUPS.sub("", match.group()).replace(",", ".")))
-        for reading in lexicon(language).read(read_words(text, joints(language), links(language))):
-            for kind, amount in reading.values[:1]:
-                if kind in ("number", "share") and amount:
-                    (shares if kind == "share" else numbers).add(Decimal(amount))
-    if len(numbers) > _FEW:
-        return frozenset()
-    found: set[Sequence] = set()
-    for number in numbers:
-        for share in shares:
-            for part in (number * share / 100, number * (100 - share) / 100):
-                found |= decimal_forms(part.quantize(Decimal("0.01")).normalize(), language)
-        for other in numbers - {number}:
-            percent = int(number * 100 / other) if other else 0
-            found |= said(language, spoken(language).fractions.get(percent, ()))
-    return frozenset(found)

@@ -17,6 +17,7 @@ _TOKEN = re.compile(
     r"|(?P<letters>[^\W\d_]+)"
     r"|(?P<stop>[.!?…]+(?=[\s\"'»”)]|$))"
 )
+_COMMA = re.compile(r"[,;:](?!\d)|[,;:](?<=\D.)")
 STOP = "."
 """Stands for the end of a sentence: nothing that is said crosses it."""
 
@@ -28,12 +29,14 @@ class Word(NamedTuple):
         text: the word.
         start, end: where the text has it.
         apart: a word was left out before it that does not stand within a number.
+        comma: a comma, a semicolon or a colon stands before it.
     """
 
     text: str
     start: int
     end: int
     apart: bool
+    comma: bool
 
 
 def read_words(
@@ -48,6 +51,7 @@ def read_words(
     """
     found = []
     apart = False
+    end = 0
     for token in _TOKEN.finditer(text):
         if token["part"]:
             continue
@@ -55,8 +59,9 @@ def read_words(
         if word in glue:
             apart = apart or word not in links
         else:
-            found.append(Word(word, token.start(), token.end(), apart))
-            apart = False
+            comma = bool(_COMMA.search(text, end, token.start()))
+            found.append(Word(word, token.start(), token.end(), apart, comma))
+            apart, end = False, token.end()
     return found
 
 
