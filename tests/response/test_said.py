@@ -145,6 +145,18 @@ def test_a_date_and_a_number_are_as_good_as_their_text() -> None:
     assert forms(3, "de") == forms("3", "de")
 
 
+@pytest.mark.parametrize("never", ["9999-12-31", "0001-01-01", "2026-02-30"])
+def test_a_date_that_is_none_says_no_day(never: str) -> None:
+    slots = {"until": never, "notice": "30 days", "wait": "99999999 weeks"}
+    assert unbacked("It is in October.", slots, "", "en", TODAY) == (Unbacked("October", "date"),)
+
+
+def test_of_many_values_nothing_follows() -> None:
+    times = ", ".join(f"{hour}:{minute:02}" for hour in range(24) for minute in range(0, 60, 3))
+    assert unbacked("It takes thirty-seven minutes.", {"a": "10:01", "b": "10:38"}, "", "en") == ()
+    assert unbacked("It takes thirty-seven minutes.", {"a": "10:01", "b": "10:38", "all": times}, "", "en")
+
+
 def test_relative_words_need_today() -> None:
     assert ("tomorrow",) in forms("2026-05-31", "en", TODAY)
     assert ("tomorrow",) not in forms("2026-05-31", "en")

@@ -19,6 +19,7 @@ from emotionlayer_rasa.response.said.values import (
     OTHER_DATE,
     PERCENT,
     TIME,
+    read_date,
     read_number,
     unit_after,
 )
@@ -31,9 +32,11 @@ _GROUPS = re.compile(r"(?<!\d)(?!\d{1,3}(?: \d{3})+(?!\d))\d+(?:[ -]\d+)+")
 """Digits of a code, or of a telephone number."""
 _CENT = Decimal("0.01")
 _FEW = 8
-"""More numbers than these are no sum that a caller follows."""
+"""Of more values of a kind than these nothing is reckoned: no caller follows it, and it takes its time."""
 _HALF_SHARE = 50
 _DAY = 24 * 60
+_LONGEST = 366 * _DAY
+"""A longer time is counted in years, and to no day."""
 _MINUTES = {"minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY}
 
 
@@ -66,10 +69,13 @@ def derived_forms(texts: tuple[str, ...], language: str, today: date | None) -> 
     for text in texts:
         found |= _between_weekdays(text, language)
         _read(text, known, language)
-    if len(known.numbers) <= _FEW:
-        for number in _numbers(known):
+    for values in known:
+        if len(values) > _FEW:
+            values.clear()
+    for number in _numbers(known):
+        if number < LARGEST:
             found |= decimal_forms(number, language)
-        found |= _shares(known, language)
+    found |= _shares(known, language)
     return frozenset(found | _times(known, language) | _days(known, language, today))
 
 
@@ -83,11 +89,8 @@ def _read(text: str, into: _Values, language: str) -> None:
     """Put a text's values where they belong."""
     for pattern in (DATE, OTHER_DATE):
         for match in pattern.finditer(text):
-            of_year, month, day = (int(match[part] or 0) for part in "ymd")
-            try:
-                into.dates.add(date(of_year + (2000 if of_year < 100 else 0), month, day))
-            except ValueError:  # a month without a day, or no date at all
-                continue
+            if day := read_date(match):
+                into.dates.add(day)
         text = pattern.sub(",", text)
     for match in TIME.finditer(text):
         if match["m"] and not match["length"]:
@@ -124,7 +127,7 @@ def _add(reading: Reading, after: str, into: _Values, language: str) -> None:
 
 def _add_length(number: Decimal, after: str, into: _Values, language: str) -> None:
     minutes = _MINUTES.get(unit_after(after, language) or "", 0)
-    if minutes:
+    if minutes and number * minutes <= _LONGEST:
         into.lengths.add(int(number * minutes))
 
 

@@ -63,7 +63,7 @@ class Unbacked(NamedTuple):
 
 
 def warm_up(language: str) -> None:
-    """Read a language's phrases, which takes a second or so; without it the first reply waits for them.
+    """Read a language's phrases, which takes some tenths of a second; without it the first reply waits for them.
 
     Raises:
         ConfigurationError: as :func:`unbacked`.

@@ -46,6 +46,8 @@ _CODE = re.compile(r"(?<!\w)(?:[A-Z]{1,4}[ -]?)?\d+[A-Z]{0,4}(?:[ /-]?[A-Z]{0,4}
 PERCENT = re.compile(r"\s?%")
 _NAMED = frozenset({"day", "feast"})
 """Kinds of phrases whose words may be said alone: who says "on Christmas night" has said "Christmas"."""
+_YEARS = range(1900, 2200)
+"""Of days: others stand for "never", and there may be none before or after them."""
 _MANY = 40
 """Numbers and codes that are read of one text: more are no talk, and take their time."""
 _PAST = timedelta(days=180)
@@ -113,16 +115,24 @@ def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequen
 
 
 def _date(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
-    of_year, month, day = (int(match[part] or 0) for part in "ymd")
-    of_year += 2000 if of_year < 100 else 0
-    if not day:
-        names = months(language)[month - 1]
-        years = year(of_year, language)
+    day = read_date(match)
+    if day:
+        return date_forms(day, language, today)
+    if not match["d"]:
+        names = months(language)[int(match["m"]) - 1]
+        years = year(int(match["y"]), language)
         return names | years | {name + said_year for name in names for said_year in years}
+    return frozenset()  # there is no such day: it is a number
+
+
+def read_date(match: re.Match[str]) -> date | None:
+    """The day that a match of ``DATE`` or ``OTHER_DATE`` writes; None where there is no such day near our time."""
+    of_year, month, day = (int(match[part] or 0) for part in "ymd")
     try:
-        return date_forms(date(of_year, month, day), language, today)
-    except ValueError:  # there is no such day: it is a number
-        return frozenset()
+        found = date(of_year + (2000 if of_year < 100 else 0), month, day)
+    except ValueError:
+        return None
+    return found if found.year in _YEARS else None
 
 
 def _time(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
