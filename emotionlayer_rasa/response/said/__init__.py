@@ -1,0 +1,17 @@
+"""Facts as they are said: the ways in which a slot's value may be said, and what of a reply nobody gave.
+
+Nothing is wired to it yet. A caller of this room needs these functions::
+
+    forms("41.20", "en")                                    # {("forty", "one", "twenty"), ...}
+    warm_up("en")                                           # once, before the first call
+    unbacked(reply, slots, caller, "en", date.today())      # (Unbacked("seven", "number"), ...)
+
+Numbers are spelt by CLDR's rules (``unicode_rbnf``), names of calendars and currencies are Babel's, Easter is
+``dateutil``'s; what these do not know of a language is in ``languages/<code>/spoken.yml``.
+"""
+
+from emotionlayer_rasa.response.said.review import Unbacked, unbacked, warm_up
+from emotionlayer_rasa.response.said.spoken import spoken_languages
+from emotionlayer_rasa.response.said.values import forms
+
+__all__ = ["Unbacked", "forms", "spoken_languages", "unbacked", "warm_up"]
