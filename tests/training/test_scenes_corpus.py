@@ -40,5 +40,5 @@ def test_typed_lines_are_lines_of_the_callers_corpus():
 
 
 def test_the_readme_counts_right():
-    assert f"{216 * len(SCENES):,} by six hands" in README
+    assert f"{216 * len(SCENES):,} by seven hands" in README
     assert "1,800 lines" in README

@@ -1,4 +1,4 @@
-"""What the next reply check will learn from: ``data/``, whose README tells how it was made."""
+"""Training of the reply reader; ``data/`` holds replies with their faults, its README tells how it was made."""
 
 from pathlib import Path
 
