@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
-from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Iterator, Sequence
 
@@ -31,16 +30,16 @@ from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect import fuse
 from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.endpoints import ENDPOINTS_VARIABLE
-from emotionlayer_rasa.evaluation.scenarios import guess_language, read_scenarios
+from emotionlayer_rasa.evaluation.scenarios import read_scenarios
 from emotionlayer_rasa.response import Reply, ReplyComposer, check_reply
 from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
 from emotionlayer_rasa.response.llm.server import llm_server
 from emotionlayer_rasa.response.warm_up import warm_up
 from emotionlayer_rasa.settings import read_settings
+from emotionlayer_rasa.training.states import DATA
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 from emotionlayer_rasa.words import create_text_reader
 
-SCENARIOS = Path(__file__).parent.parent / "tests" / "data"
 ORDERS = {
     "en": {"order_number": "1042", "order_status": "on its way", "order_eta": "tomorrow"},
     "it": {"order_number": "1042", "order_status": "in viaggio", "order_eta": "domani"},
@@ -130,12 +129,10 @@ def percentiles(times: Sequence[float]) -> tuple[float, float]:
 
 def trackers() -> Iterator[Tracker]:
     """A call of one turn each, as Rasa sends it to the action server."""
-    scenarios = [
-        scenario for name in ("dev", "test") for scenario in read_scenarios(SCENARIOS / f"scenarios_{name}.json")
-    ]
+    scenarios = [scenario for name in ("07", "08") for scenario in read_scenarios(DATA / f"scenes{name}.json")]
     readers = {language: create_text_reader(language) for language in ORDERS}
     for scenario, (intent, known) in zip(scenarios, cycle(SITUATIONS)):
-        language = guess_language(scenario.text)
+        language = scenario.language
         words = readers[language].read(scenario.text)
         utterance = Utterance(
             Transcript(scenario.text, language=language),

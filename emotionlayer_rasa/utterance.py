@@ -82,6 +82,7 @@ CUES: tuple[str, ...] = (
     "danger",
     "sarcasm",
     "doubt",
+    "self_doubt",
     "resignation",
     "complaint",
     "praise",
@@ -90,6 +91,9 @@ CUES: tuple[str, ...] = (
 )
 """What a reading of the words tells besides emotion."""
 
+TOLD_CUE = 0.3
+"""Probability from which a cue is shown to people and language models: below, it is most often not there."""
+
 
 @dataclass(frozen=True)
 class TextReading:
@@ -97,11 +101,14 @@ class TextReading:
 
     Attributes:
         emotion: of the words alone, with source ``text``.
-        cues: strength of each of :data:`CUES`, 0..1.
+        cues: probability of each of :data:`CUES`, 0..1.
+        own: probability that a feeling named is the speaker's own and of now, not somebody else's, over, denied or
+            supposed, 0..1; None where it is not known.
     """
 
     emotion: EmotionReading = EmotionReading()
     cues: Mapping[str, float] = field(default_factory=dict)
+    own: float | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,7 @@ class Utterance:
             "words": {
                 "emotion": _rounded(asdict(self.words.emotion)),
                 "cues": _rounded({cue: strength for cue, strength in self.words.cues.items() if strength}),
+                "own": None if self.words.own is None else round(self.words.own, 4),
             }
             if self.words
             else None,
@@ -249,7 +257,7 @@ class Utterance:
                 utterance,
                 transcript=Transcript(text, language=language, model=model),
                 emotion=reading,
-                words=TextReading(_reading(words["emotion"]), _cues(words["cues"])) if words else None,
+                words=_words(words) if words else None,
                 prosody=_prosody(record["prosody"]) if record.get("prosody") else None,
                 affect=_affect(record, reading),
                 duration_s=float(record.get("duration_s", 0.0)),
@@ -272,7 +280,7 @@ class Utterance:
             "prosody": _rounded({axis: getattr(self.emotion, axis) for axis in DIMENSIONS}),
             "transcription": self.transcript.text,
             "text_sentiment": _sentiment(words.emotion),
-            "cues": _rounded({cue: strength for cue, strength in words.cues.items() if strength}),
+            "cues": _rounded({cue: strength for cue, strength in words.cues.items() if strength >= TOLD_CUE}),
             "emotion": self.reading.label,
             "confidence": round(self.reading.confidence, 2),
             "affect": _rounded({axis: getattr(self.affect, axis) for axis in DIMENSIONS}),
@@ -313,10 +321,10 @@ def _reading(record: Mapping[str, Any]) -> EmotionReading:
     return reading
 
 
-def _cues(record: Mapping[str, Any]) -> dict[str, float]:
-    cues = {cue: record.get(cue, 0.0) for cue in CUES}
-    _check(*cues.values())
-    return cues
+def _words(record: Mapping[str, Any]) -> TextReading:
+    cues, own = {cue: record["cues"].get(cue, 0.0) for cue in CUES}, record.get("own")
+    _check(*cues.values(), *([] if own is None else [own]))
+    return TextReading(_reading(record["emotion"]), cues, own)
 
 
 def _prosody(record: Mapping[str, Any]) -> Prosody:

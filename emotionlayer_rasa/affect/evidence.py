@@ -1,14 +1,13 @@
-"""What speaks for each affective state, and how strongly: the tables that :func:`fuse` adds up.
-
-Weights are in logits: a state whose sum is one higher than another's is e (2.7) times as likely. They were set by
-hand from EmotionLayer's table of composition and mended on our scenarios (``tests/data/scenarios_dev.json``).
-"""
+"""What speaks for an affective state: every piece of evidence, 0..1, by its name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Mapping
+
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
+from emotionlayer_rasa.utterance import CUES, EmotionReading, Prosody, TextReading
 
 
 @dataclass(frozen=True)
@@ -35,68 +34,124 @@ PAD_PROFILES: Mapping[str, PadProfile] = MappingProxyType(
 )
 """Points inside EmotionLayer's threshold ranges. Sarcasm has none there: it is spoken in a controlled voice."""
 
-PAD_WEIGHT = 6.0
-"""Logits that a state loses for a mean distance of 1 between the voice's PAD and its profile."""
+_ENDS: Mapping[str, tuple[str, float, float]] = MappingProxyType(
+    {
+        "unpleasant": ("valence", 0.5, 0.1),
+        "pleasant": ("valence", 0.5, 0.9),
+        "quiet": ("arousal", 0.5, 0.2),
+        "excited": ("arousal", 0.5, 0.9),
+        "weak": ("dominance", 0.5, 0.15),
+        "strong": ("dominance", 0.5, 0.8),
+    }
+)
+"""The two ends of each dimension: where it begins to speak for one, and where it does so fully."""
 
-# The voice's probabilities: EmotionLayer's composition of each state, the leading emotion highest.
-# The words' probabilities count about half of that, and their cues most of all.
-_TABLE = """
-                         neutral enthusiasm satisfaction uncertainty anger frustration sarcasm urgency insecurity
-voice:anger                  .         .          .           .       3.0      2.5       1.2     1.6        .
-voice:disgust                .         .          .           .       1.9      2.3       2.8      .         .
-voice:fear                   .         .          .          1.9       .3       .8        .      2.8       2.6
-voice:joy                    .        3.0        3.0          .        .        .        .8      .         .
-voice:neutral               3.0        .3        1.0         1.2       .        .8       .8      .3        .6
-voice:sadness                .2        .          .           .5       .       2.3        .      .8       2.5
-voice:surprise               .3       2.0         .3         2.4       .2       .5       .4     1.0        .3
-words:anger                  .         .          .           .       1.5      1.5       .4      .4        .
-words:disgust                .         .          .           .        .9       .9       .9      .         .
-words:fear                   .         .          .           .7       .        .3        .     1.3       1.3
-words:joy                    .        1.7        1.5          .        .        .        .5      .         .
-words:neutral               1.5        .          .3          .6       .        .3        .      .3        .
-words:sadness                .         .          .           .3       .       1.2        .      .3       1.2
-words:surprise               .3        .9         .          1.0       .        .3       .4      .3        .
-words:urgency                .         .          .           .        .        .         .     3.2        .
-words:danger                 .         .          .           .        .        .         .     3.2        .
-words:sarcasm                .         .          .           .        .        .        4.0     .         .
-words:doubt                  .         .          .          2.2       .        .         .      .        2.2
-words:resignation            .         .          .           .        .       2.2        .      .         .7
-words:complaint              .         .          .           .       1.2      2.6       .5      .4        .
-words:praise                 .         .8        3.6          .        .        .        .5      .         .
-words:question              1.3        .          .           .8       .        .         .      .         .
-words:hostility              .         .          .           .       2.4       .6       .3      .         .
-rule:bitter_praise           .       -1.0       -2.0          .        .        .        3.5     .         .
-rule:cheerful_complaint      .         .          .           .        .        .        3.5     .         .
-rule:cold_complaint          .         .          .           .        .        .        2.8     .         .
-rule:timid_complaint         .         .          .           .      -1.0     -2.5        .      .         .
-rule:tired_complaint         .         .          .           .        .       2.0        .      .         .
-rule:heated_complaint        .         .          .           .       1.5       .         .      .         .
-rule:alarm                   .         .          .           .        .        .         .     2.0        .
-rule:quiet_alarm             .         .          .           .        .        .         .     2.0        .
-rule:self_doubt              .         .          .           .        .        .         .      .        2.0
-rule:open_doubt              .         .          .          1.0       .        .         .      .         .
-rule:lively_news             .        1.5         .           .        .        .         .      .         .
-rule:eager_praise            .        2.0         .           .        .        .         .      .         .
-rule:exuberance              .        1.5         .           .        .        .         .      .         .
-rule:plain_words             .8        .          .           .        .        .         .      .         .
-"""
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "words:grievance": ("words:complaint", "words:resignation", "words:hostility"),
+        "words:alarm": ("words:urgency", "words:danger"),
+        "words:any_doubt": ("words:doubt", "words:self_doubt"),
+        "voice:cross": ("voice:anger", "voice:disgust"),
+    }
+)
+"""Evidence that several pieces give, as strong as the strongest of them."""
 
-
-def _weights(table: str) -> Mapping[str, Mapping[str, float]]:
-    """Rows by name, without their dots."""
-    head, *rows = (line.split() for line in table.strip().splitlines())
-    return MappingProxyType(
-        {
-            name: MappingProxyType(
-                {state: float(cell) for state, cell in zip(head, cells, strict=True) if cell != "."}
-            )
-            for name, *cells in rows
-        }
-    )
+PAIRS: tuple[tuple[str, str], ...] = (
+    ("voice:cross", "words:praise"),
+    ("voice:cross", "words:joy"),
+    ("voice:joy", "words:grievance"),
+    ("voice:joy", "words:sarcasm"),
+    ("voice:joy", "words:praise"),
+    ("voice:disgust", "words:grievance"),
+    ("voice:disgust", "words:praise"),
+    ("voice:sadness", "words:grievance"),
+    ("voice:sadness", "words:alarm"),
+    ("voice:fear", "words:any_doubt"),
+    ("voice:neutral", "words:grievance"),
+    ("voice:neutral", "words:alarm"),
+    ("voice:neutral", "words:sarcasm"),
+    ("voice:neutral", "words:praise"),
+    ("voice:neutral", "words:any_doubt"),
+    ("voice:neutral", "words:plain"),
+    ("voice:anger", "words:plain"),
+    ("voice:joy", "words:plain"),
+    ("voice:quiet", "words:grievance"),
+    ("voice:quiet", "words:alarm"),
+    ("voice:excited", "words:grievance"),
+    ("voice:excited", "words:praise"),
+    ("voice:weak", "words:any_doubt"),
+)
+"""Meanings that neither side has alone, such as praise in a cross voice; as strong as the product of the two."""
 
 
-WEIGHTS: Mapping[str, Mapping[str, float]] = _weights(_TABLE)
-"""Logits that one unit of each piece of evidence (0..1) adds to each state."""
+def evidence(voice: EmotionReading | None, words: TextReading | None, prosody: Prosody | None) -> dict[str, float]:
+    """Every piece of evidence that is there.
 
-BIAS: Mapping[str, float] = MappingProxyType({"sarcasm": -1.0})
-"""Sarcasm is rare, and the loosest of the profiles."""
+    Args:
+        voice: how it was said; None where it is not known.
+        words: what the words say; None where it is not known.
+        prosody: a slow voice full of pauses is a quiet one.
+
+    Returns:
+        Values 0..1 by name: ``voice:`` and ``words:`` with an emotion, a cue or an end of a dimension;
+        ``pad:STATE``, how near the voice's valence, arousal and dominance are to a state's profile; and
+        ``voice:cross+words:praise`` for one of :data:`PAIRS`. What is 0 is left out.
+    """
+    found: dict[str, float] = {}
+    if voice is not None:
+        found |= {f"voice:{emotion}": share for emotion, share in voice.scores.items()}
+        found |= _ends("voice", voice) | _pad_fits(voice)
+        found["voice:quiet"] = max(found.get("voice:quiet", 0.0), _slowness(prosody))
+    if words is not None:
+        found |= {f"words:{emotion}": share for emotion, share in words.emotion.scores.items()}
+        found |= {f"words:{cue}": strength for cue, strength in words.cues.items()}
+        found |= _ends("words", words.emotion)
+        found["words:own"] = 1.0 if words.own is None else words.own
+        found["words:plain"] = 1 - max(
+            (value for cue, value in words.cues.items() if cue != "question"), default=0
+        )
+    for name, parts in GROUPS.items():
+        found[name] = max(found.get(part, 0.0) for part in parts)
+    for first, second in PAIRS:
+        found[f"{first}+{second}"] = found.get(first, 0.0) * found.get(second, 0.0)
+    return {name: value for name, value in found.items() if value > 0}
+
+
+NAMES: tuple[str, ...] = (
+    *(f"{side}:{emotion}" for side in ("voice", "words") for emotion in EMOTIONS),
+    *(f"{side}:{end}" for side in ("voice", "words") for end in _ENDS),
+    *(f"words:{cue}" for cue in (*CUES, "own", "plain")),
+    *(f"pad:{state}" for state in PAD_PROFILES),
+    *GROUPS,
+    *(f"{first}+{second}" for first, second in PAIRS),
+)
+"""All names that :func:`evidence` may give."""
+
+
+def _ends(side: str, reading: EmotionReading) -> dict[str, float]:
+    values = ((end, getattr(reading, axis), zero, one) for end, (axis, zero, one) in _ENDS.items())
+    return {f"{side}:{end}": _ramp(value, zero, one) for end, value, zero, one in values if value is not None}
+
+
+def _pad_fits(voice: EmotionReading) -> dict[str, float]:
+    """How near the voice's PAD is to each state's profile: 1 is on it; empty where there is none."""
+    if voice.valence is None:
+        return {}
+    fits = {}
+    for state, profile in PAD_PROFILES.items():
+        pairs = [(getattr(voice, axis), getattr(profile, axis)) for axis in DIMENSIONS]
+        gaps = [abs(value - target) for value, target in pairs if value is not None and target is not None]
+        fits[f"pad:{state}"] = 1 - sum(gaps) / len(gaps)
+    return fits
+
+
+def _slowness(prosody: Prosody | None) -> float:
+    """0..1: few syllables a second and long pauses."""
+    if prosody is None or prosody.syllable_rate is None or prosody.pause_ratio is None:
+        return 0.0
+    return min(_ramp(prosody.syllable_rate, 3.0, 1.5), _ramp(prosody.pause_ratio, 0.2, 0.5))
+
+
+def _ramp(value: float, zero: float, one: float) -> float:
+    """0 at ``zero``, 1 at ``one``, straight between, flat beyond."""
+    return max(0.0, min(1.0, (value - zero) / (one - zero)))

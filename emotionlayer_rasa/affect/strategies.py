@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Mapping
 
-from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, TextReading
+from emotionlayer_rasa.utterance import EmotionReading, TextReading
 
 
 @dataclass(frozen=True)
@@ -45,51 +45,20 @@ STATE_STRATEGY: Mapping[str, str] = MappingProxyType(
 )
 """Affective state to strategy, from EmotionLayer's table."""
 
-_QUIET = 0.42
-"""Arousal below which nobody is agitated."""
-
-_HOPELESS = 0.4
-"""Dominance below which a quiet, sad caller in a hurry has given up hope of help."""
-
-_UNTROUBLED = 0.45
-"""Valence of the voice from which a doubt is no trouble."""
-
-_AFRAID = 0.3
-"""Probability of fear from which a doubt is more than a missing fact."""
-
-_CLEAR_CUE = 0.5
-"""Strength from which the words clearly ask for a fact, or tell of danger."""
+_CLEAR = 0.5
+"""Strength from which a cue of the words counts here."""
 
 
-def strategy(
-    state: AffectiveState, acoustic: EmotionReading | None = None, text: TextReading | None = None
-) -> str:
-    """The strategy that answers a state: EmotionLayer's table, with three exceptions.
+def asks_for_a_fact(state: str, voice: EmotionReading | None, words: TextReading | None) -> bool:
+    """Whether an uncertain caller calmly asks for a fact, in voice and words: the answer ends the doubt.
 
-    - Sad frustration (a quiet voice, sadness over anger) wants ``empathic_validation``: there is nothing to calm.
-    - So does quiet despair over a deadline, where nobody is in danger: hurry does not help.
-    - An uncertain caller who calmly asks for a fact wants ``direct_efficiency``: the answer ends the doubt.
-
-    Args:
-        state: the fused state with its PAD.
-        acoustic: how it was said; None for a typed turn.
-        text: what the words say.
+    Everybody else who wavers, question or not, wants ``empathic_validation``.
     """
-    heard = acoustic.scores if acoustic is not None else {}
-    cues = text.cues if text is not None else {}
-    heard_valence = state.valence if acoustic is None else acoustic.valence
-    valence, arousal, dominance = (
-        0.5 if value is None else value for value in (heard_valence, state.arousal, state.dominance)
-    )
-    sad = heard.get("sadness", 0.0) > heard.get("anger", 0.0) + heard.get("disgust", 0.0)
-    quietly_sad = sad and arousal < _QUIET
-    asks = cues.get("question", 0.0) >= _CLEAR_CUE and valence >= _UNTROUBLED and heard.get("fear", 0.0) < _AFRAID
-    hopeless = quietly_sad and dominance < _HOPELESS and cues.get("danger", 0.0) < _CLEAR_CUE
-    if (state.state == "frustration" and quietly_sad) or (state.state == "urgency" and hopeless):
-        return "empathic_validation"
-    if state.state == "uncertainty" and asks:
-        return "direct_efficiency"
-    return STATE_STRATEGY.get(state.state, "direct_efficiency")
+    if state != "uncertainty" or voice is None or words is None or voice.label != "neutral":
+        return False
+    cues = words.cues
+    wavers = max(cues.get("doubt", 0.0), cues.get("self_doubt", 0.0))
+    return cues.get("question", 0.0) >= _CLEAR > wavers
 
 
 def speech_settings(strategy: str) -> SpeechSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from emotionlayer_rasa.emotion.onnx_recognizer import softmax
 
@@ -48,3 +48,21 @@ def fit_threshold(
         if answered.any() and np.average(right[answered], weights=counts) >= target_accuracy:
             return float(threshold)
     return 0.9
+
+
+def platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Slope and offset that make logits mean probabilities (J. Platt 1999), where the truth is known.
+
+    Args:
+        logits: (n,).
+        truth: 0 or 1, (n,); NaN where it is not known.
+    """
+    known = ~np.isnan(truth)
+    logits, truth = logits[known].astype(np.float64), truth[known]
+
+    def surprise(line: np.ndarray) -> float:
+        values = line[0] * logits + line[1]
+        return float(np.mean(np.logaddexp(0, values) - truth * values) + 1e-3 * np.sum((line - [1, 0]) ** 2))
+
+    slope, offset = minimize(surprise, [1.0, 0.0]).x
+    return float(slope), float(offset)

@@ -1,4 +1,4 @@
-"""What is said: emotion and cues of the words, by a spaCy pipeline for English and one for Italian."""
+"""What is said: emotion and cues of the words, in six languages, as a spaCy component."""
 
 from emotionlayer_rasa.imports import replaced
 
@@ -7,6 +7,6 @@ from emotionlayer_rasa.imports import replaced
 with replaced("tensorflow", None):
     import thinc.compat  # noqa: F401
 
-from emotionlayer_rasa.words.reader import TextReader, create_text_reader
+from emotionlayer_rasa.words.reader import LANGUAGES, TextReader, create_text_reader
 
-__all__ = ["TextReader", "create_text_reader"]
+__all__ = ["LANGUAGES", "TextReader", "create_text_reader"]

@@ -1,90 +1,84 @@
-"""A small Transformer over word pieces, as one ONNX file with its vocabulary."""
+"""A small multilingual Transformer over pieces of words: one ONNX file and its tokenizer."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from tokenizers import Tokenizer
 
-MAX_PIECES = 64
-"""Longer texts are cut: a turn in a call is shorter."""
+from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
+from emotionlayer_rasa.utterance import CUES
 
-_TOKENS = re.compile(r"\w+|[^\w\s]")
-_START, _END, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
+MAX_PIECES = 128
+"""Of longer texts the beginning and the end are read, half of it each: a turn in a call is shorter."""
+
+OUTPUTS: tuple[str, ...] = (*EMOTIONS, *DIMENSIONS, *CUES, "own", "foreign")
+"""The numbers that the model gives: logits of the emotions (softmax); valence, arousal and dominance in standard
+deviations of ratings; logits of the cues, of "the feeling is the speaker's own and of now", and of "the text is in
+no language that the model knows" (sigmoid each)."""
+
+START, END = "<s>", "</s>"
+
+_JOINED = re.compile("[\N{ZERO WIDTH JOINER}\N{VARIATION SELECTOR-16}\U0001f3fb-\U0001f3ff]")
+_PICTURES = r"\u2190-\u2bff\U0001f000-\U0001faff"
+_PICTURE = re.compile(f"[{_PICTURES}]")
+_WORD_OR_FACE = re.compile(rf"\w|[{_PICTURES}]|[:;=]['-]?[()]")
 
 
-class WordPieces:
-    """BERT's uncased word pieces: the longest known piece first, continuations marked by ``##``.
+def plain(text: str) -> str:
+    """A text as the model reads it: in lower case, pictures by their Unicode names (``pouting face``)."""
+    if text.isascii():
+        return text.lower()
+    text = text.encode("utf-8", "ignore").decode("utf-8")  # half a character may come through a JSON escape
+    text = _JOINED.sub("", text.replace("’", "'"))
+    return _PICTURE.sub(lambda mark: f" {_name(mark[0])} ", text).lower()
 
-    From Y. Wu et al. (2016), Google's Neural Machine Translation System, arXiv 1609.08144, section 4.1.
+
+def says_something(text: str) -> bool:
+    """Whether there is a word, a picture or an emoticon in a text."""
+    return _WORD_OR_FACE.search(text) is not None
+
+
+@cache
+def _name(picture: str) -> str:
+    return unicodedata.name(picture, "")
+
+
+def pieces(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Ids of a text's pieces between the start and the end mark, at most :data:`MAX_PIECES`."""
+    ids: list[int] = tokenizer.encode(plain(text), add_special_tokens=False).ids
+    room = MAX_PIECES - 2
+    if len(ids) > room:
+        ids = ids[: room // 2] + ids[-(room // 2) :]
+    return [tokenizer.token_to_id(START), *ids, tokenizer.token_to_id(END)]
+
+
+class WordEncoder:
+    """The numbers of :data:`OUTPUTS` of a text.
+
+    The graph takes ``pieces`` (1, n) int64 and gives ``outputs`` (1, 22).
 
     Args:
-        vocabulary: pieces in the order of their ids.
-    """
-
-    def __init__(self, vocabulary: list[str]) -> None:
-        self.vocabulary = vocabulary
-        self._ids = {piece: index for index, piece in enumerate(vocabulary)}
-        self._longest = max(map(len, vocabulary))
-
-    def __call__(self, text: str) -> list[int]:
-        """Ids of a text's pieces, between the start and the end mark; at most ``MAX_PIECES``."""
-        decomposed = unicodedata.normalize("NFD", text.lower().replace("’", "'").replace("_", " _ "))
-        plain = "".join(mark for mark in decomposed if unicodedata.category(mark) != "Mn")
-        ids = [self._ids[_START]]
-        for word in _TOKENS.findall(plain):
-            ids.extend(self._word(word))
-        return [*ids[: MAX_PIECES - 1], self._ids[_END]]
-
-    def _word(self, word: str) -> list[int]:
-        ids: list[int] = []
-        start = 0
-        while start < len(word):
-            mark = "##" if start else ""
-            ends = range(min(len(word), start + self._longest), start, -1)
-            end = next((end for end in ends if mark + word[start:end] in self._ids), None)
-            if end is None:
-                return [self._ids[_UNKNOWN]]
-            ids.append(self._ids[mark + word[start:end]])
-            start = end
-        return ids
-
-
-class EncoderModel:
-    """Ten numbers of a text: a score of each emotion and standardised valence, arousal and dominance.
-
-    The graph takes ``pieces`` (1, n) int64 and gives ``outputs`` (1, 10).
-
-    Args:
-        graph: the ONNX file's bytes.
-        pieces: cuts a text into ids.
+        folder: holds ``encoder.onnx`` and ``tokenizer.json``.
     """
 
     GRAPH = "encoder.onnx"
-    VOCABULARY = "vocabulary.txt"
+    TOKENIZER = "tokenizer.json"
 
-    def __init__(self, graph: bytes, pieces: WordPieces) -> None:
+    def __init__(self, folder: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._graph = graph
-        self._pieces = pieces
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self.tokenizer = Tokenizer.from_file(str(folder / self.TOKENIZER))
+        self._session = onnxruntime.InferenceSession(
+            str(folder / self.GRAPH), options, providers=["CPUExecutionProvider"]
+        )
 
     def __call__(self, text: str) -> np.ndarray:
-        """Seven emotion logits, then valence, arousal and dominance in standard deviations; float32 (10,)."""
-        pieces = np.asarray([self._pieces(text)], dtype=np.int64)
-        return np.asarray(self._session.run(["outputs"], {"pieces": pieces})[0][0], dtype=np.float32)
-
-    def to_disk(self, folder: Path) -> None:
-        """Write the model into an existing folder."""
-        (folder / self.GRAPH).write_bytes(self._graph)
-        (folder / self.VOCABULARY).write_text("\n".join(self._pieces.vocabulary), encoding="utf-8")
-
-    @classmethod
-    def from_disk(cls, folder: Path) -> EncoderModel:
-        """Read what :meth:`to_disk` wrote."""
-        vocabulary = (folder / cls.VOCABULARY).read_text(encoding="utf-8").split("\n")
-        return cls((folder / cls.GRAPH).read_bytes(), WordPieces(vocabulary))
+        """float32, shape (22,), in the order of :data:`OUTPUTS`."""
+        ids = np.asarray([pieces(self.tokenizer, text)], dtype=np.int64)
+        return np.asarray(self._session.run(["outputs"], {"pieces": ids})[0][0], dtype=np.float32)

