@@ -2,9 +2,6 @@
 
 Files of a language are data only, in ``emotionlayer_rasa/languages/<code>/``. A bot may have a ``languages/`` of
 its own, in the folder where its servers are started; what a file there says goes before what the package's says.
-
-Patterns in such files are regular expressions over whole words in lower case, without accents. ``~`` stands for
-any ending of a word, ``…`` between words for up to four words, ``<name>`` for a set, a named piece of patterns.
 """
 
 from __future__ import annotations
@@ -13,7 +10,7 @@ import re
 import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import Any, Mapping, Sequence, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
@@ -39,9 +36,6 @@ _BEFORE_A_SMALL_LETTER = re.compile(r"etc|ecc|[^\W\d_](?:\.[^\W\d_])+")
 _LONGEST_ABBREVIATION = 16
 """Letters before a full stop that are looked at: more than any of these has."""
 
-_SET = re.compile(r"<(\w+)>")
-_LOOK_BEHIND = re.compile(r"\(\?<[!=][^)]*\)")
-_UP_TO_FOUR_WORDS = r"(?: [^ ]+){0,4} "
 
 T = TypeVar("T")
 
@@ -70,7 +64,7 @@ def supported_language(*wishes: str | None) -> str:
 
 
 def place(language: str, file: str) -> str:
-    """A file of the package as messages name it: ``emotionlayer_rasa/languages/en/check.yml``."""
+    """A file of the package as messages name it: ``emotionlayer_rasa/languages/en/replies.yml``."""
     return f"{_PACKAGE_DIR.name}/{_FOLDER}/{language}/{file}"
 
 
@@ -155,20 +149,16 @@ def fold(text: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-def normalise(text: str, apostrophe: str) -> str:
-    """Words in lower case, without accents, apart by one blank.
+def normalise(text: str) -> str:
+    """Words in lower case, without accents, apart by one blank; an apostrophe parts words.
 
     Punctuation becomes a word of its own: ``?``, ``!``, or ``,`` for every other mark that parts clauses.
 
-    Args:
-        text: any text.
-        apostrophe: what stands for an apostrophe: a blank (``l'ordine`` is two words) or nothing.
-
     Example:
-        >>> normalise("È già la terza volta... c'è qualcuno?", " ")
+        >>> normalise("È già la terza volta... c'è qualcuno?")
         'e gia la terza volta , c e qualcuno ?'
     """
-    marks = re.sub(r"[.,;:!?…]+", lambda run: f" {_mark(run[0])} ", fold(text).replace("'", apostrophe))
+    marks = re.sub(r"[.,;:!?…]+", lambda run: f" {_mark(run[0])} ", fold(text).replace("'", " "))
     return " ".join(re.findall(r"\w+|[,?!]", marks))
 
 
@@ -225,77 +215,3 @@ def _ends_sentence(text: str, start: int, end: re.Match[str], small_letters: boo
     if _BEFORE_A_SMALL_LETTER.fullmatch(word) and following.islower():
         return False
     return not _BEFORE_A_NAME.fullmatch(word)
-
-
-def compile_patterns(
-    patterns: Sequence[str],
-    sets: Mapping[str, str],
-    where: str,
-    *,
-    blank: str = " ",
-    apostrophe: str = " ",
-    before_words: bool = False,
-) -> re.Pattern[str]:
-    """One regular expression that finds any of the patterns among words.
-
-    Args:
-        patterns: none gives an expression that never matches.
-        sets: by name.
-        where: file and key, for the error message.
-        blank, apostrophe: as in :func:`expand_pattern`.
-        before_words: a pattern may end with a blank, and so stand for words that others follow.
-
-    Raises:
-        ConfigurationError: a pattern is no regular expression, or names a set that does not exist.
-    """
-    if not patterns:
-        return re.compile(r"(?!)")
-    expanded = [expand_pattern(pattern, sets, where, blank=blank, apostrophe=apostrophe) for pattern in patterns]
-    end = "(?:(?![^ ])|(?<= ))" if before_words else "(?![^ ])"
-    try:
-        return re.compile(rf"(?<![^ ])(?:{'|'.join(expanded)}){end}")
-    except re.error as error:
-        pairs = zip(patterns, expanded, strict=True)
-        wrong = next((pattern for pattern, one in pairs if not _compiles(one)), patterns)
-        raise ConfigurationError(f"{where}: {wrong!r} is no regular expression: {error}.") from None
-
-
-def expand_pattern(
-    pattern: str, sets: Mapping[str, str], where: str, *, blank: str = " ", apostrophe: str = " "
-) -> str:
-    """A pattern as a regular expression, without groups that capture.
-
-    Args:
-        pattern: as a file has it.
-        sets: by name; a set may use sets.
-        where: file and key, for the error message.
-        blank: what stands for a blank between two words, but for those of a look-behind.
-        apostrophe: what stands for an apostrophe within the words, as in :func:`normalise`.
-
-    Raises:
-        ConfigurationError: the pattern names a set that does not exist.
-    """
-
-    def named(found: re.Match[str]) -> str:
-        if found[1] not in sets:
-            raise ConfigurationError(f"{where}: there is no set '{found[1]}'. Sets: {', '.join(sets)}.")
-        return f"({sets[found[1]]})"
-
-    for _ in range(3):
-        pattern = _SET.sub(named, pattern)
-    # "…" folds to full stops; at the end of a pattern it is a blank.
-    pattern = fold(re.sub(" …$", "\0", pattern).replace(" … ", "\1"))
-    # "l'altro" is two words, and the apostrophe of "un'|" or "un' " ends one.
-    pattern = re.sub(r"'(?=[ |)]|$)", "", pattern).replace("'", apostrophe)
-    # Python's look-behind wants a fixed width: a blank inside one is a blank.
-    pattern = _LOOK_BEHIND.sub(lambda behind: behind[0].replace(" ", "\0"), pattern)
-    pattern = pattern.replace(" ", blank).replace("\0", " ").replace("\1", _UP_TO_FOUR_WORDS).replace("~", r"\w*")
-    return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
-
-
-def _compiles(expression: str) -> bool:
-    try:
-        re.compile(expression)
-    except re.error:
-        return False
-    return True

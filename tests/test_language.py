@@ -1,4 +1,4 @@
-"""The reader of languages: codes, files, folding, sentences and patterns; and nobody else reads those files."""
+"""The reader of languages: codes, files, folding and sentences; and nobody else reads those files."""
 
 import ast
 import logging
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from emotionlayer_rasa import language, logs
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import (
-    compile_patterns,
     find_text,
     fold,
     language_code,
@@ -71,7 +70,6 @@ def test_a_language_has_one_code_however_it_is_written(written: str, tag: str, c
 def test_languages_are_those_that_have_the_file() -> None:
     assert languages() == ("de", "en", "es", "fr", "it", "pt")
     assert languages("ghost_words.yml") == ("de", "en", "es", "fr", "it", "ko", "pt")
-    assert languages("check.yml") == ("en", "it")
     assert languages("nothing.yml") == ()
 
 
@@ -174,36 +172,6 @@ def test_sentences_joined_are_the_text(text: str, small_letters: bool) -> None:
 def test_the_time_sentences_take_grows_with_the_length_only() -> None:
     text = "a. " * 20_000 + "1. " * 20_000
     assert "".join(sentences(text)) == text
-
-
-@pytest.mark.parametrize(
-    ("patterns", "words", "found"),
-    [
-        (["brok~"], "it is broken", "broken"),
-        (["brok~"], "unbroken", None),
-        (["it … broke"], "it never ever broke", "it never ever broke"),
-        (["it … broke"], "it and that and this and you broke", None),
-        (["<num> days"], "in three days", "three days"),
-        (["(?<!my )car"], "my car", None),
-        (["È già"], "e gia tardi", "e gia"),
-        ([], "anything", None),
-    ],
-)
-def test_patterns_find_whole_words(patterns: list[str], words: str, found: str | None) -> None:
-    match = compile_patterns(patterns, {"num": "(two|<big>)", "big": "(three|ten)"}, "file").search(words)
-    assert (match and match.group()) == found
-
-
-@pytest.mark.parametrize(
-    ("pattern", "said"),
-    [
-        ("(broken", r"words.yml, strong: '(broken' is no regular expression"),
-        ("<some> days", "words.yml, strong: there is no set 'some'. Sets: num."),
-    ],
-)
-def test_a_wrong_pattern_is_named_with_file_and_key(pattern: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=re.escape(said)):
-        compile_patterns(["fine", pattern], {"num": "two"}, "words.yml, strong")
 
 
 def test_no_other_module_names_the_folder_of_languages() -> None:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(module.__file__).parent / "languages"
 SHOP = ROOT / "languages"
 
-OPTIONAL = ("check.yml", "cues.yml", "spacy/", "prompts/judge_")
-"""What only some languages have: the reply check, lists of cues, a spaCy pipeline, the prompts of a judge."""
+OPTIONAL = ("spacy/", "prompts/judge_")
+"""What only some languages have: a spaCy pipeline, the prompts of a judge."""
 PROFILES = ("customer_support", "wellbeing", "tutoring")
 LINES_OF_THE_DEMO = 5
 OTHERS = [language for language in languages() if language != "en"]

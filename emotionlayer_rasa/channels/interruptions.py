@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from typing import Sequence
 
 import pydantic
 
+from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import (
-    compile_patterns,
+    fold,
     language_code,
     languages,
     normalise,
@@ -37,7 +40,7 @@ class InterruptionSettings(Settings):
 
 
 class BackchannelFile(Settings):
-    """What ``languages/<code>/backchannels.yml`` holds: patterns, as :mod:`emotionlayer_rasa.language` reads them.
+    """What ``languages/<code>/backchannels.yml`` holds: regular expressions over whole words without accents.
 
     Attributes:
         backchannels: what is said while the other one speaks, to show that one listens.
@@ -64,9 +67,9 @@ class InterruptionJudge:
         code = language_code(language)
         listed, where = _listed(code)
         longest_first = sorted(listed.backchannels, key=len, reverse=True)
-        self._backchannels = compile_patterns(longest_first, {}, f"{where}: backchannels")
-        self._interruptions = compile_patterns(listed.interruptions, {}, f"{where}: interruptions")
-        self._ghosts = {normalise(word, " ") for word in ghost_words(code)}
+        self._backchannels = _any_of(longest_first, f"{where}: backchannels")
+        self._interruptions = _any_of(listed.interruptions, f"{where}: interruptions")
+        self._ghosts = {normalise(word) for word in ghost_words(code)}
 
     def counted(self, text: str) -> list[str]:
         """The words of a text that count: neither backchannels, nor such as recognisers hear in noise."""
@@ -83,8 +86,17 @@ class InterruptionJudge:
         )
 
 
+def _any_of(patterns: Sequence[str], where: str) -> re.Pattern[str]:
+    """One expression that finds any of the patterns among words; none of them finds nothing."""
+    either = "|".join(fold(pattern).replace("'", " ") for pattern in patterns) or "(?!)"
+    try:
+        return re.compile(rf"(?<![^ ])(?:{either})(?![^ ])")
+    except re.error as error:
+        raise ConfigurationError(f"{where}: one is no regular expression: {error}.") from None
+
+
 def _words(text: str) -> str:
-    return " ".join(word for word in normalise(text, " ").split() if word not in (",", "?", "!"))
+    return " ".join(word for word in normalise(text).split() if word not in (",", "?", "!"))
 
 
 @cache

@@ -70,7 +70,7 @@ NO_ANSWER = ("late", "truncated", "empty", "filtered")
     type=click.Path(path_type=Path),
     help="JSON in EmotionLayer's scenario format.",
 )
-@click.option("--language", help="Language of every scenario, such as it; else each one's is guessed.")
+@click.option("--language", hidden=True, help="Not needed any more: one reader knows all languages.")
 @click.option("--llm", "with_llm", is_flag=True, help="Let the language model of endpoints.yml decide instead.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def benchmark(scenarios: Path, language: str | None, with_llm: bool, form: str) -> None:
@@ -79,7 +79,7 @@ def benchmark(scenarios: Path, language: str | None, with_llm: bool, form: str) 
     Prints the share of matches, a confusion table and every miss with its reasons.
     """
     from emotionlayer_rasa.evaluation.scenarios import (
-        fusion_decider,
+        fuse_scenario,
         measure_scenarios,
         read_scenarios,
         run_scenarios,
@@ -90,7 +90,7 @@ def benchmark(scenarios: Path, language: str | None, with_llm: bool, form: str) 
         with _configured_llm() as settings:
             cases = run_scenarios(listed, llm_decider(settings))
     else:
-        cases = run_scenarios(listed, fusion_decider(language))
+        cases = run_scenarios(listed, fuse_scenario)
     result = measure_scenarios(cases)
     if form == "json":
         click.echo(json.dumps(result, ensure_ascii=False, indent=1))
@@ -195,6 +195,12 @@ def _print_tables(result: Mapping[str, Any]) -> None:
         f"{result['ms']['mean']:.2f} ms each (at most {result['ms']['max']:.2f})",
         soft_wrap=True,
     )
+    if len(result["by_language"]) > 1:
+        for language, figures in result["by_language"].items():
+            console.print(
+                f"  {language}: {figures['scenarios']} scenarios, emotion match {figures['emotion_match']:.3f}, "
+                f"strategy match {figures['strategy_match']:.3f}"
+            )
     confusion = result["confusion"]
     decided = sorted({state for row in confusion.values() for state in row})
     console.print("\nExpected state (rows), decided state (columns):")

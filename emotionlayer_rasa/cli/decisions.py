@@ -82,7 +82,9 @@ def because(row: Mapping[str, Any]) -> str:
 
 
 def _described(reading: Mapping[str, Any]) -> str:
-    cues = "".join(f", {cue} {value:.2f}" for cue, value in reading["cues"].items())
+    from emotionlayer_rasa.utterance import TOLD_CUE
+
+    cues = "".join(f", {cue} {value:.2f}" for cue, value in reading["cues"].items() if value >= TOLD_CUE)
     return (
         f"turn {reading['turn']}: {reading['state']} {reading['confidence']:.2f}, "
         f"{reading['emotion']} {reading['emotion_confidence']:.2f}{cues}"

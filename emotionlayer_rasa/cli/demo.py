@@ -289,9 +289,11 @@ def _described(
 
 
 def _described_words(words: dict[str, Any] | None) -> str:
+    from emotionlayer_rasa.utterance import TOLD_CUE
+
     if words is None:
         return "not read"
-    cues = ", ".join(f"{cue} {strength:.2f}" for cue, strength in words["cues"].items())
+    cues = ", ".join(f"{cue} {value:.2f}" for cue, value in words["cues"].items() if value >= TOLD_CUE)
     return f"{words['emotion']['label']} (confidence {words['emotion']['confidence']:.2f})" + (
         f"  {cues}" if cues else ""
     )

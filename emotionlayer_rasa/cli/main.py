@@ -20,6 +20,7 @@ from emotionlayer_rasa.cli.models import models
 from emotionlayer_rasa.cli.nlg import nlg
 from emotionlayer_rasa.cli.report import report
 from emotionlayer_rasa.cli.train import train
+from emotionlayer_rasa.cli.train_replies import train_replies
 from emotionlayer_rasa.cli.train_text import train_text
 from emotionlayer_rasa.errors import EmotionLayerError
 
@@ -41,8 +42,8 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(adapt, analyze, benchmark, check, decisions, demo, evaluate),
-    *(init, judge, llm, models, nlg, train, train_text),
+    *(adapt, analyze, benchmark, check, decisions, demo, doctor, evaluate),
+    *(init, judge, llm, models, nlg, report, train, train_replies, train_text),
 )
 for _command in _COMMANDS:
     main.add_command(_command)

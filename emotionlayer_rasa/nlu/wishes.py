@@ -60,4 +60,4 @@ def _wishes() -> Mapping[str, str]:
 
 
 def _words(text: str) -> str:
-    return " ".join(word for word in normalise(text, " ").split() if word not in ",?!")
+    return " ".join(word for word in normalise(text).split() if word not in ",?!")

@@ -119,9 +119,9 @@ class _Planning:
         """Languages whose words can be read."""
         if self.language_code == DEFAULT_LANGUAGE:  # the import takes seconds
             return (DEFAULT_LANGUAGE,)
-        from emotionlayer_rasa.words.reader import text_languages
+        from emotionlayer_rasa.words import LANGUAGES
 
-        return text_languages()
+        return LANGUAGES
 
     @property
     def acts(self) -> bool:
@@ -342,8 +342,8 @@ class _Planning:
             self._add(path, ["llm"], blocks.llm(self.wishes.llm, self.wishes.llm_model))
             self.notes.append(
                 "The language model words what action_empathetic_reply says: name that action in rules or "
-                "stories, with wordings for your intents in languages/ (README.md). For the responses that the "
-                "bot has already, see `emotionlayer nlg`."
+                "stories, with wordings for your intents (README.md). For the responses that the bot has already,"
+                " see `emotionlayer nlg`."
             )
         if self.wishes.transfer and there.get("handoff") is None:
             self._add(path, ["handoff"], blocks.handoff(self.wishes.transfer))

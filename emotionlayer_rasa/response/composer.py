@@ -18,13 +18,15 @@ from emotionlayer_rasa.response.answer import answer_schema, read_answer, read_w
 from emotionlayer_rasa.response.early import EarlySentence
 from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.response.prompt import CRISIS, CRISIS_PROFILES, check_prompts
-from emotionlayer_rasa.response.rules import RULES_FILE, check_rules
+from emotionlayer_rasa.response.reply_reader import load_reply_reader
+from emotionlayer_rasa.response.said import warm_up
 from emotionlayer_rasa.response.speech import speech_payload
 from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, draft_reply, replies
 from emotionlayer_rasa.response.wording import WordingTask
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.utterance import Utterance
+from emotionlayer_rasa.words.stop_words import stop_words
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class ReplyComposer:
     """Words replies; always has one, at the latest when the language model's ``timeout_s`` is over.
 
     What a language model says is checked. When it is refused, the model is told why and asked once more, if
-    there is time for it; then a template speaks. In a language without rules for that check, templates alone do.
+    there is time for it; then a template speaks.
 
     In a live call the first sentence is said as soon as it is written, where it passes the check alone and a fit
     reply can be made of it whatever the model writes behind it: it answers by itself, or the template goes on from
@@ -145,7 +147,7 @@ class ReplyComposer:
 
         text, source = draft.text, "template"
         reasons: tuple[str, ...] = ()
-        if self._llm is not None and not draft.verbatim and language in languages(RULES_FILE):
+        if self._llm is not None and not draft.verbatim:
             early = _early_sentence(task, say_early) if say_early else None
             text, source, reasons = await self._worded(self._llm, task, timings, early)
 
@@ -232,15 +234,10 @@ def load_languages(profile: str = DEFAULT_PROFILE) -> None:
     """
     for language in languages():
         replies(language, profile)
-    checked = languages(RULES_FILE)
-    for language in checked:
-        check_rules(language)
         check_prompts(language, profile)
-    if templates_only := [language for language in languages() if language not in checked]:
-        logger.info(
-            "reply.templates_only languages=%s: no language model speaks where a reply cannot be checked",
-            ",".join(templates_only),
-        )
+        stop_words(language)
+        warm_up(language)
+    load_reply_reader()
 
 
 def _reply(
@@ -264,7 +261,7 @@ def _early_sentence(task: WordingTask, say_early: SayEarly) -> EarlySentence:
 
 def _in_danger(utterance: Utterance, language: str) -> bool:
     """Whether the caller's words speak of danger, or of suicide in so many words."""
-    said = f" {normalise(utterance.transcript.text, ' ')} "
+    said = f" {normalise(utterance.transcript.text)} "
     if any(phrase in said for phrase in _crisis_phrases(language)):
         return True
     return utterance.words is not None and utterance.words.cues.get("danger", 0.0) >= DANGER
@@ -273,7 +270,7 @@ def _in_danger(utterance: Utterance, language: str) -> bool:
 @cache
 def _crisis_phrases(language: str) -> tuple[str, ...]:
     phrases = read_file(tuple[str, ...], language, "crisis.yml")
-    return tuple(f" {normalise(phrase, ' ')} " for phrase in phrases)
+    return tuple(f" {normalise(phrase)} " for phrase in phrases)
 
 
 def _ms_since(started: float) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import AsyncIterator, Awaitable, Callable, Iterator
 
 from emotionlayer_rasa.response.answer import Answer, read_beginning, read_wording
-from emotionlayer_rasa.response.check import check_rules
 from emotionlayer_rasa.response.prompt import Messages
+from emotionlayer_rasa.response.sentences import says_the_same, split_sentences, words_of_meaning
 from emotionlayer_rasa.response.templates import replies
-from emotionlayer_rasa.response.wording import WordingTask, says_the_same, words_of_meaning
+from emotionlayer_rasa.response.wording import WordingTask
 
 
 class EarlySentence:
@@ -51,7 +51,7 @@ class EarlySentence:
                 answer = read_beginning(text)
             else:
                 answer = Answer(read_wording(text, task.draft.text, whole=False))
-            complete = complete_sentences(answer.reply, task.language)
+            complete = complete_sentences(answer.reply)
             if complete != judged and answer.follows(task.strategy):
                 judged = complete
                 await self._say_if_fit(complete, messages)
@@ -76,7 +76,7 @@ class EarlySentence:
         openers = replies(language, task.profile).strategies[task.strategy].openers
         opener = next((opener for opener in openers if task.draft.text.startswith(f"{opener} ")), "")
         after_opener = task.draft.text.removeprefix(opener)
-        body = [sentence.text for sentence in check_rules(language).sentences(after_opener)]
+        body = [sentence.text for sentence in split_sentences(after_opener)]
 
         def parts() -> Iterator[tuple[str, str | None, str]]:
             """What the text may say, the draft that it is compared with, and what is left to say."""
@@ -90,7 +90,9 @@ class EarlySentence:
                 yield text, None, " ".join(body[start:])
 
         for meant, compared, rest in parts():
-            if not says_the_same(text, meant, language) or task.faults_beside(text, compared, messages):
+            if not says_the_same(text, meant, language):
+                continue
+            if task.faults_beside(text, compared, messages, whole=not rest):
                 continue
             whole = f"{text} {rest}".strip()
             if not rest or not task.faults(whole, messages):
@@ -98,10 +100,10 @@ class EarlySentence:
         return "", ""
 
 
-def complete_sentences(text: str, language: str) -> str:
+def complete_sentences(text: str) -> str:
     """The sentences of a text that grows that are at their end: the next one has begun, with no small letter."""
     text = " ".join(text.split())
-    sentences = check_rules(language).sentences(text)
+    sentences = split_sentences(text)
     if len(sentences) < 2 or sentences[-1].text[0].islower():
         return ""
     return text[: max(0, text.rfind(sentences[-1].text))].rstrip()

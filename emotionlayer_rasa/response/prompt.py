@@ -21,7 +21,8 @@ from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import find_text, read_file, read_own_file
-from emotionlayer_rasa.response.check import REASONS, check_rules
+from emotionlayer_rasa.response.check import REASONS
+from emotionlayer_rasa.response.sentences import split_sentences
 from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, Draft, draft_reply, guidance
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import STATES, STRATEGIES, UNKNOWN
@@ -177,16 +178,15 @@ def instructions(messages: Messages) -> str:
     return "\n".join((*rules, *messages.guidance))
 
 
-def repeats_guidance(reply: str, messages: Messages, draft: str, language: str) -> bool:
+def repeats_guidance(reply: str, messages: Messages, draft: str) -> bool:
     """Whether a sentence of a reply begins as one of the guidance or the corrections does.
 
     These are commands, and many are shorter than the run of words by which :func:`check_reply` knows a prompt. A
     small model turns them on the caller ("Be warm and reassuring."). What the draft says may be said.
     """
-    rules = check_rules(language)
 
     def beginnings(text: str) -> set[str]:
-        return {" ".join(sentence.words.split()[:_BEGINNING]) for sentence in rules.sentences(text)}
+        return {" ".join(sentence.words.split()[:_BEGINNING]) for sentence in split_sentences(text)}
 
     told = {beginning for text in messages.guidance for beginning in beginnings(text)}
     return bool(told & beginnings(reply) - beginnings(draft))

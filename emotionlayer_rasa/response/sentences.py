@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Mapping
 
 from emotionlayer_rasa.language import fold, sentences
+from emotionlayer_rasa.words.stop_words import stop_words
 
 _WORD = re.compile(r"\w+")
+_STEM = 5
+"""Letters by which two words count as the same: enough for inflection."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Sentence:
 
     Attributes:
         text: as it was written.
-        words: in lower case, one blank apart, without accents and punctuation, contractions written out.
+        words: in lower case, one blank apart, without accents and punctuation.
         question: it ends with a question mark.
     """
 
@@ -26,25 +28,31 @@ class Sentence:
     question: bool
 
 
-def split_sentences(text: str, contractions: Mapping[str, str]) -> tuple[Sentence, ...]:
+def split_sentences(text: str) -> tuple[Sentence, ...]:
     """The sentences of a text; those without any word are left out."""
     pieces = (piece.strip() for piece in sentences(" ".join(text.split()), small_letters=True))
-    found = (Sentence(piece, plain(piece, contractions), "?" in piece[-3:]) for piece in pieces)
+    found = (Sentence(piece, plain(piece), "?" in piece[-3:]) for piece in pieces)
     return tuple(sentence for sentence in found if sentence.words)
 
 
-def plain(text: str, contractions: Mapping[str, str]) -> str:
+def plain(text: str) -> str:
     """Words in lower case, one blank apart, without accents and punctuation.
 
-    Args:
-        text: any text.
-        contractions: regular expressions and what they are written out as, in order.
-
     Example:
-        >>> plain("You'll see: it’s fine…", {"'ll": " will", "it's": "it is"})
-        'you will see it is fine'
+        >>> plain("Perché? L’ordine è qui…")
+        'perche l ordine e qui'
     """
-    text = fold(text).replace("`", "'")
-    for short, long in contractions.items():
-        text = re.sub(short, long, text)
-    return " ".join(_WORD.findall(text))
+    return " ".join(_WORD.findall(fold(text)))
+
+
+def words_of_meaning(text: str, language: str) -> set[str]:
+    """The stems of the words that carry meaning."""
+    return {word[:_STEM] for word in plain(text).split() if word not in stop_words(language)}
+
+
+def says_the_same(text: str, meant: str, language: str) -> bool:
+    """Whether two texts share at least half of the words of meaning of either."""
+    one, other = words_of_meaning(text, language), words_of_meaning(meant, language)
+    if not one or not other:
+        return plain(text) == plain(meant)
+    return 2 * len(one & other) >= max(len(one), len(other))

@@ -18,6 +18,7 @@ FALLBACK_SITUATION = "out_of_scope"
 """Answers an intent that no file knows, or none of whose cases fits; the package's needs no slots."""
 
 DEFAULT_PROFILE = "customer_support"
+PROFILES = (DEFAULT_PROFILE, "wellbeing", "tutoring")
 """The application profile that ``replies.yml`` is written for; others have a file in ``profiles/``."""
 
 _ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)

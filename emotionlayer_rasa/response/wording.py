@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Mapping, Sequence
 
 from emotionlayer_rasa.affect.memory import AffectiveMemory
-from emotionlayer_rasa.response.check import check_reply, check_rules
+from emotionlayer_rasa.response.check import check_reply
 from emotionlayer_rasa.response.prompt import (
     CRISIS,
     CRISIS_PROFILES,
@@ -18,11 +18,9 @@ from emotionlayer_rasa.response.prompt import (
     repeats_guidance,
     rephrase_messages,
 )
+from emotionlayer_rasa.response.sentences import words_of_meaning
 from emotionlayer_rasa.response.templates import Draft
 from emotionlayer_rasa.utterance import Utterance
-
-_STEM = 5
-"""Letters by which two words count as the same."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,17 @@ class WordingTask:
             faults += _beside_the_point(wording, self.draft.text, self.language)
         return faults
 
-    def faults_beside(self, wording: str, draft: str | None, messages: Messages) -> tuple[str, ...]:
-        """Why a text cannot be said beside a draft, or, without one, in words of its own."""
+    def faults_beside(
+        self, wording: str, draft: str | None, messages: Messages, whole: bool = True
+    ) -> tuple[str, ...]:
+        """Why a text cannot be said beside a draft, or, without one, in words of its own.
+
+        Args:
+            wording: the text.
+            draft: what it is compared with.
+            messages: what the model was asked.
+            whole: False for the beginning of a reply.
+        """
         faults = check_reply(
             wording,
             self.strategy,
@@ -92,25 +99,11 @@ class WordingTask:
             said=self.said,
             # A caller may dictate a reply: their words must not come back at length any more than the prompt.
             instructions=f"{instructions(messages)}\n{self.utterance.transcript.text}",
+            whole=whole,
         )
-        if "prompt_leak" not in faults and repeats_guidance(wording, messages, self.draft.text, self.language):
+        if "prompt_leak" not in faults and repeats_guidance(wording, messages, self.draft.text):
             faults += ("prompt_leak",)
         return faults
-
-
-def says_the_same(text: str, meant: str, language: str) -> bool:
-    """Whether two texts share at least half of the words of meaning of either."""
-    one, other = words_of_meaning(text, language), words_of_meaning(meant, language)
-    if not one or not other:
-        rules = check_rules(language)
-        return rules.plain(text) == rules.plain(meant)
-    return 2 * len(one & other) >= max(len(one), len(other))
-
-
-def words_of_meaning(text: str, language: str) -> set[str]:
-    """The stems of the words that carry meaning."""
-    rules = check_rules(language)
-    return {word[:_STEM] for word in rules.plain(text).split() if word not in rules.function_words}
 
 
 def _beside_the_point(reply: str, draft: str, language: str) -> tuple[str, ...]:

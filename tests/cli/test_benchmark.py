@@ -103,25 +103,11 @@ def test_the_table_shows_figures_and_misses_with_their_reasons(scenarios):
     assert "plain:" not in done.stdout
 
 
-def test_a_given_language_is_not_guessed(scenarios):
-    done = run("--scenarios", scenarios, "--language", "it", "--format", "json")
-    assert done.exit_code == 0, done.stderr
-    decided = {case["id"]: case["state"] for case in json.loads(done.stdout)["cases"]}
-    assert decided["plain"] == "neutral"
-    assert decided["late"] != "sarcasm"  # English words, read as Italian, say little
-
-
 def test_wrong_labels_stop_it(scenarios):
     scenarios.write_text(json.dumps([{**PLAIN, "emotion_detected": "Malinconia"}]))
     done = run("--scenarios", scenarios)
     assert done.exit_code == 1
     assert "scenario plain: 'Malinconia' is no affective state" in done.stderr
-
-
-def test_a_language_without_a_reader_stops_it(scenarios):
-    done = run("--scenarios", scenarios, "--language", "xx")
-    assert done.exit_code == 1
-    assert "xx" in done.stderr
 
 
 def test_a_language_model_decides_instead(scenarios, llm):

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.response import ReplySettings, templates
 from emotionlayer_rasa.response.llm.server import llm_server
+from emotionlayer_rasa.training.states import DATA
 
 DANGER = "I cannot go on, I want to kill myself tonight."
 MARKS = '{"relevance": 7, "voice_suitability": 9, "empathy": 6}'
@@ -23,7 +24,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def scenarios(tmp_path: Path, data: Path) -> Path:
     """Three of the scenarios of this repository; one with a situation and facts of its own."""
-    listed = json.loads((data / "scenarios_dev.json").read_text(encoding="utf-8"))
+    listed = json.loads((DATA / "older01.json").read_text(encoding="utf-8"))
     chosen = [next(one for one in listed if one["id"].startswith(name)) for name in ("dev-it-shop", "dev-en-shop")]
     late = {
         "id": "late",
@@ -240,7 +241,7 @@ def test_a_model_that_fails_is_asked_every_time(
     endpoint, url = grader
     endpoint.status = 500
     scenarios = tmp_path / "six.json"
-    listed = json.loads((data / "scenarios_dev.json").read_text(encoding="utf-8"))
+    listed = json.loads((DATA / "older01.json").read_text(encoding="utf-8"))
     scenarios.write_text(json.dumps(listed[:6]), encoding="utf-8")
     models = tmp_path / "models.yml"
     models.write_text(f"models: [{{name: broken, mode: compose, base_url: '{url}'}}]\n")

@@ -11,7 +11,7 @@ import yaml
 from emotionlayer_rasa.cli import translation
 from emotionlayer_rasa.cli.translation import train, translated_config, translated_credentials
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.words.reader import text_languages
+from emotionlayer_rasa.words import LANGUAGES
 
 EXTRACTOR = "emotionlayer_rasa.EmotionExtractor"
 
@@ -29,7 +29,7 @@ def test_the_config_is_that_of_the_folder_but_for_what_knows_the_language(root: 
     tokenizer, *others, extractor = config["pipeline"]
     assert tokenizer == {"name": "WhitespaceTokenizer"}
     assert others == ours["pipeline"][2:-1]
-    read = language in text_languages()
+    read = language in LANGUAGES
     assert extractor == {**ours["pipeline"][-1], "name": EXTRACTOR, "language": language, "text": read}
 
 

@@ -159,7 +159,6 @@ def test_variations_are_chosen_as_rasa_does() -> None:
         ("utter_greet", [caller()]),
         ("utter_terms", [caller()]),
         ("utter_german", [caller()]),
-        ("utter_german", [caller(language="de")]),
     ],
 )
 def test_the_original_text_is_said(response: str, events: list[Event]) -> None:
@@ -331,7 +330,6 @@ def test_a_late_model_gives_way_to_the_original(model: Model, caplog: pytest.Log
         ("utter_hours", [caller(), SlotSet("emotion_consent", False)]),
         ("utter_terms", [caller()]),
         ("utter_german", [caller()]),
-        ("utter_german", [caller(language="de")]),
     ],
 )
 def test_a_model_is_not_asked_where_the_original_is_said(model: Model, response: str, events: list[Event]) -> None:

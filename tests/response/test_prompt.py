@@ -116,7 +116,7 @@ def test_instructions_hold_rules_guidance_and_corrections() -> None:
 def test_a_sentence_that_begins_as_the_guidance_does_repeats_it(reply: str, draft: str, repeats: bool) -> None:
     messages = rephrase_messages(ANGRY, DRAFT.text, "active_deescalation")
     assert messages.guidance == ("Stay calm, apologise once at most, and come to the solution.",)
-    assert repeats_guidance(reply, messages, draft, "en") == repeats
+    assert repeats_guidance(reply, messages, draft) == repeats
 
 
 @pytest.mark.parametrize("language", languages())

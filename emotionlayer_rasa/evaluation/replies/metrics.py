@@ -23,7 +23,6 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
 from statistics import fmean, median
 from types import MappingProxyType
 from typing import Any, Mapping, Sequence
@@ -31,6 +30,7 @@ from xml.etree import ElementTree
 
 from emotionlayer_rasa.affect import speech_settings
 from emotionlayer_rasa.language import normalise, sentences
+from emotionlayer_rasa.words.stop_words import stop_words
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -49,12 +49,12 @@ JUDGED = ("relevance", "voice_suitability", "empathy")
 
 EMPATHY_AIMS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "direct_efficiency": (0.48, 0.47),
-        "active_deescalation": (0.36, 0.53),
-        "empathic_validation": (0.45, 0.50),
-        "positive_mirroring": (0.75, 0.64),
-        "assertive_neutrality": (0.42, 0.50),
-        "rapid_resolution": (0.48, 0.53),
+        "direct_efficiency": (0.42, 0.49),
+        "active_deescalation": (0.26, 0.53),
+        "empathic_validation": (0.35, 0.55),
+        "positive_mirroring": (0.84, 0.68),
+        "assertive_neutrality": (0.35, 0.54),
+        "rapid_resolution": (0.43, 0.52),
     }
 )
 """Strategy to valence and arousal (0..1) of good replies: what our text reader gives on average for those in
@@ -68,7 +68,7 @@ _SENTENCES, _WORDS, _WORDS_A_SENTENCE = 3, 45, 20
 
 _UNSPEAKABLE = re.compile(r"[*_#`|<>{}\[\]\\=~^@\n\u2022\u2190-\u2bff\U0001f000-\U0001faff]|https?:|www\.")
 _VOICE_FAULTS = frozenset({"empty", "too_long", "markup", "repetition"})
-_TONE_FAULTS = frozenset({"tone", "blame", "perspective"})
+_TONE_FAULTS = frozenset({"tone", "blame"})
 
 _STEM_LETTERS = 5
 
@@ -292,15 +292,7 @@ def _ssml_says(ssml: str, text: str) -> bool:
 
 
 def _content(text: str, language: str) -> frozenset[str]:
-    words = normalise(text, " ").split()
+    words = normalise(text).split()
     return frozenset(
-        word[:_STEM_LETTERS] for word in words if re.match(r"\w", word) and word not in _stop_words(language)
+        word[:_STEM_LETTERS] for word in words if re.match(r"\w", word) and word not in stop_words(language)
     )
-
-
-@cache
-def _stop_words(language: str) -> frozenset[str]:
-    from spacy.util import get_lang_class  # after our reader, which keeps TensorFlow out of it
-
-    stop_words = get_lang_class(language).Defaults.stop_words
-    return frozenset(part for word in stop_words for part in normalise(word, " ").split())

@@ -14,7 +14,7 @@ from emotionlayer_rasa.errors import ConfigurationError, LLMError
 from emotionlayer_rasa.evaluation.replies.candidates import Candidate
 from emotionlayer_rasa.evaluation.replies.marks import MARKS_SCHEMA, judge_messages, read_marks
 from emotionlayer_rasa.evaluation.replies.metrics import ScenarioReply
-from emotionlayer_rasa.evaluation.scenarios import Scenario, guess_language
+from emotionlayer_rasa.evaluation.scenarios import Scenario
 from emotionlayer_rasa.response import ReplyComposer, check_reply
 from emotionlayer_rasa.response.llm import LLMClient
 from emotionlayer_rasa.utterance import Transcript, Utterance
@@ -120,7 +120,7 @@ class _Spoken:
 
 def _spoken(scenario: Scenario, language: str | None) -> _Spoken:
     """Fuse voice and words, and find the situation that is answered."""
-    language = language or guess_language(scenario.text)
+    language = language or scenario.language
     words = create_text_reader(language).read(scenario.text)
     utterance = Utterance(
         Transcript(scenario.text, language=language),

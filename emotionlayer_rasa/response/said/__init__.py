@@ -1,6 +1,6 @@
 """Facts as they are said: the ways in which a slot's value may be said, and what of a reply nobody gave.
 
-Nothing is wired to it yet. A caller of this room needs these functions::
+A caller of this room needs these functions::
 
     forms("41.20", "en")                                    # {("forty", "one", "twenty"), ...}
     warm_up("en")                                           # once, before the first call
