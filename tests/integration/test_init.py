@@ -243,19 +243,17 @@ def test_who_stays_angry_is_handed_over_where_that_was_wanted(pair: Pair) -> Non
     assert ("action_escalate_to_human" in done[1]) is ("--escalation" in pair.layout.options)
 
 
+@pytest.mark.parametrize("pair", ["moods"], indirect=True)  # the one that has test stories
 def test_rasas_own_test_stories_still_pass(pair: Pair, tmp_path: Path) -> None:
     stories = pair.folder / "tests" / "test_stories.yml"
-    if not stories.exists():
-        pytest.skip("a bot without test stories")
     evaluation = evaluate(str(stories), pair.bot.agent, out_directory=str(tmp_path), e2e=True)
     pair.bot.loop.run_until_complete(evaluation)
     assert "predicted:" not in (tmp_path / "failed_test_stories.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("pair", ["moods"], indirect=True)
 def test_a_call_is_heard(pair: Pair) -> None:
     """``rasa run`` with the files as they are, and a recording over the channel, with its token."""
-    if pair.layout.source.name != "initial_project":
-        pytest.skip("one bot is enough")
     ports = {"actions": free_port(), "rasa": free_port()}
     endpoints = yaml.safe_load((pair.folder / "endpoints.yml").read_text(encoding="utf-8"))
     endpoints["action_endpoint"]["url"] = f"http://127.0.0.1:{ports['actions']}/webhook"
