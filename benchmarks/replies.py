@@ -129,7 +129,7 @@ def percentiles(times: Sequence[float]) -> tuple[float, float]:
 
 def trackers() -> Iterator[Tracker]:
     """A call of one turn each, as Rasa sends it to the action server."""
-    scenarios = [scenario for name in ("07", "08") for scenario in read_scenarios(DATA / f"scenes{name}.json")]
+    scenarios = [scenario for name in ("01", "02") for scenario in read_scenarios(DATA / f"older{name}.json")]
     readers = {language: create_text_reader(language) for language in ORDERS}
     for scenario, (intent, known) in zip(scenarios, cycle(SITUATIONS)):
         language = scenario.language
