@@ -105,18 +105,20 @@ def _meaning(
 ) -> set[str]:
     """Facts that nothing backs, and faults of meaning.
 
-    A reply that says much of its draft looks fit whatever else is in it, so the draft vouches for facts alone.
+    A reply that says much of its draft looks fit to the reader whatever else is in it. So beside a draft it can
+    neither vouch for a fact nor for the manner: that is read without the draft.
     """
     reader = load_reply_reader()
-    with_draft = reader.read(reply, strategy, caller, backing)
+    slots = {name: value for name, value in backing.items() if name not in _OWN_TEXTS}
+    drafted = len(slots) < len(backing)
+    reading = reader.read(reply, strategy, caller, backing)
     found = set()
-    if with_draft["unfit"] >= _ALL_BUT_FIT and unbacked(reply, backing, caller, language, today):
+    if (drafted or reading["unfit"] >= _ALL_BUT_FIT) and unbacked(reply, backing, caller, language, today):
         found.add("unbacked_fact")
     if whole:
-        found.update(fault for fault in reader.faults(with_draft, strategy) if fault in _OF_FACTS)
-        slots = {name: value for name, value in backing.items() if name not in _OWN_TEXTS}
-        alone = with_draft if len(slots) == len(backing) else reader.read(reply, strategy, caller, slots)
-        found.update(fault for fault in reader.faults(alone, strategy) if fault not in _OF_FACTS)
+        manner = reader.read(reply, strategy, caller, slots) if drafted else reading
+        found.update(fault for fault in reader.faults(reading, strategy) if fault in _OF_FACTS)
+        found.update(fault for fault in reader.faults(manner, strategy) if fault not in _OF_FACTS)
     return found
 
 

@@ -116,6 +116,16 @@ def test_slots_back_a_fact_in_whatever_form(reply, slots):
     assert "unbacked_fact" in check_reply(reply, NEUTRAL, "en")
 
 
+@pytest.mark.parametrize("more", [" at five", ", 3 May", ", with 20 euros back", " in Leeds"])
+def test_beside_a_draft_no_fact_slips_in(more):
+    """What says most of its draft looks fit to what was learnt, so the facts alone decide."""
+    draft = "I am sorry about this. Order 1042 is on its way. It is expected tomorrow."
+    reply = f"I am sorry about this. Order 1042 is on its way. It is expected tomorrow{more}."
+    assert "unbacked_fact" in check_reply(reply, ANGER, "en", facts=SLOTS, draft=draft)
+    assert "unbacked_fact" in check_reply(reply, ANGER, "en", facts={**SLOTS, "draft": draft})
+    assert check_reply(draft, ANGER, "en", facts=SLOTS, draft=draft) == ()
+
+
 @pytest.mark.parametrize("text", ["1" * 5000, "centocento" * 900, "1.1" * 900, "99/99/9999", "25:99", "1st" * 99])
 def test_odd_numbers_of_a_caller_do_no_harm(text):
     assert "unbacked_fact" not in check_reply("Which order is it?", NEUTRAL, "en", caller=text, facts={"n": text})

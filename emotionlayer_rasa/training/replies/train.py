@@ -10,8 +10,6 @@ from typing import Any, Iterator, Sequence
 import numpy as np
 import pydantic
 import torch
-from tokenizers import Tokenizer
-from torch import nn
 from torch.nn import functional
 
 from emotionlayer_rasa.response.reply_reader import (
@@ -28,7 +26,7 @@ from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.training.calibration import platt
 from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.replies.corpora import LabelledReply, Variations, hands, older, templates
-from emotionlayer_rasa.training.words.network import DROPPED, PieceEncoder, fit, padded, pooled
+from emotionlayer_rasa.training.words.network import DROPPED, HeadedEncoder, PieceEncoder, fit, padded, pooled
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +56,11 @@ class ReplyTraining(Settings):
     seed: int = 7
 
 
-class ReplyNetwork(nn.Module):
-    """Replies to logits of :data:`~emotionlayer_rasa.response.reply_reader.FAULTS`.
+class ReplyNetwork(HeadedEncoder):
+    """Replies to logits of :data:`~emotionlayer_rasa.response.reply_reader.FAULTS`."""
 
-    Args:
-        encoder: trained further.
-        tokenizer: cuts texts into its pieces.
-    """
-
-    def __init__(self, encoder: PieceEncoder, tokenizer: Tokenizer) -> None:
-        super().__init__()
-        self.encoder, self.tokenizer = encoder, tokenizer
-        self.head = nn.Linear(4 * encoder.width, len(FAULTS))
+    POOLS = 2
+    OUTPUTS = FAULTS
 
     def forward(self, ids: torch.Tensor, reply: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """float32 (replies, 11).

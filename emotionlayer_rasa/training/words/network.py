@@ -98,18 +98,29 @@ def pooled(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     return torch.cat([mean, (hidden - 1e4 * (1 - shown)).amax(1)], dim=1)
 
 
-class WordNetwork(nn.Module):
-    """Texts to the numbers of :data:`~emotionlayer_rasa.words.encoder.OUTPUTS`.
+class HeadedEncoder(nn.Module):
+    """An encoder with a linear head on it; what lies between is the subclass's.
 
     Args:
         encoder: trained further.
         tokenizer: cuts texts into its pieces.
     """
 
+    POOLS = 1
+    """How often the pieces are :func:`pooled` for the head."""
+    OUTPUTS: tuple[str, ...] = ()
+    """Names of the head's numbers."""
+
     def __init__(self, encoder: PieceEncoder, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.encoder, self.tokenizer = encoder, tokenizer
-        self.head = nn.Linear(2 * encoder.width, len(OUTPUTS))
+        self.head = nn.Linear(self.POOLS * 2 * encoder.width, len(self.OUTPUTS))
+
+
+class WordNetwork(HeadedEncoder):
+    """Texts to the numbers of :data:`~emotionlayer_rasa.words.encoder.OUTPUTS`."""
+
+    OUTPUTS = OUTPUTS
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """float32 (texts, 22); the arguments are those of :meth:`PieceEncoder.forward`."""
