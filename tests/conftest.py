@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import httpx
+import hypothesis
 import pytest
 import yaml
 from llm_endpoint import Endpoint
@@ -52,6 +53,10 @@ MARKED_BY_FIXTURE = {
 }
 """Who uses the fixture gets the mark; other slow modules have a ``pytestmark``."""
 
+
+# What is tried is the same in every run: a change fails for what it changed. `--hypothesis-seed` tries others.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 
 gc.disable()  # what is imported until the tests begin stays: there is nothing to collect
 
