@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,8 +19,12 @@ import click
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for reader and table; else the shipped ones'."
 )
-@click.option("--keep", type=click.Path(path_type=Path), help="File for the encoder, where train-replies starts.")
-def train_text(data: Path | None, encoder: Path | None, out: Path | None, keep: Path | None) -> None:
+@click.option("--start", type=click.Path(path_type=Path), help="What --keep has written, to train it further.")
+@click.option("--keep", type=click.Path(path_type=Path), help="File from which this and train-replies may start.")
+@click.option("--rate", type=float, help="Learning rate of the encoder's layers.")
+@click.option("--new-hand", "new_hands", type=int, multiple=True, help="Hand that --start does not know.")
+@click.option("--epochs", type=int, help="Passes over what callers say.")
+def train_text(**given: Any) -> None:
     """Train the reader of words in six languages, measure it, and fit the weights of states and strategies."""
     from emotionlayer_rasa.errors import MissingExtraError
 
@@ -31,5 +36,4 @@ def train_text(data: Path | None, encoder: Path | None, out: Path | None, keep: 
             raise
         raise MissingExtraError(error.name, "train") from None
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    given = {"data": data, "encoder": encoder, "out": out, "keep": keep}
-    run(TextTraining.parse_obj({name: path for name, path in given.items() if path is not None}))
+    run(TextTraining.parse_obj({name: value for name, value in given.items() if value is not None}))

@@ -14,7 +14,7 @@ from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.training.replies import train as module
 from emotionlayer_rasa.training.replies.corpora import LabelledReply, Variations, hands, older, templates
 from emotionlayer_rasa.training.replies.train import ReplyTraining, loss, train_replies
-from emotionlayer_rasa.training.words.network import PieceEncoder
+from emotionlayer_rasa.training.words.network import PieceEncoder, WordNetwork
 from emotionlayer_rasa.training.words.start import Carrier, starting_point
 
 pytestmark = pytest.mark.train
@@ -25,7 +25,7 @@ def start(carrier_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small encoder as ``train-text --keep`` leaves it."""
     bert, tokenizer = starting_point(Carrier(carrier_file), LAYERS, [reply.reply for reply in hands("dev")])
     path = tmp_path_factory.mktemp("kept") / "encoder.pt"
-    PieceEncoder(bert, PLACES).save(tokenizer, path)
+    WordNetwork(PieceEncoder(bert, PLACES), tokenizer).save(path)
     return path
 
 
@@ -59,6 +59,19 @@ def test_variations_keep_their_labels_true():
     assert not any(
         one.faults == ("unbacked_fact",) for one in (Variations([known]).of(known, rng) for _ in range(200))
     )
+
+
+def test_a_sentence_of_a_good_reply_is_good_and_one_that_nobody_should_hear_spoils_it():
+    rng = np.random.default_rng(1)
+    good = LabelledReply("en", "direct_efficiency", "when?", {}, "On Monday. Shall I say more?", (), False)
+    bad = LabelledReply("en", "direct_efficiency", "and?", {}, "Read it yourself.", ("blame",), True)
+    cold = LabelledReply("en", "direct_efficiency", "and?", {}, "As one does.", ("tone",), True)
+    elsewhere = LabelledReply("en", "empathic_validation", "and?", {}, "Pull yourself up.", ("blame",), True)
+    variations = Variations([good, bad, cold, elsewhere])
+    found = {(one.reply, one.faults) for one in (variations.of(good, rng) for _ in range(600)) if not one.slots}
+    assert {("On Monday.", ()), ("Shall I say more?", ())} <= found
+    spoilt = {pair for pair in found if pair[1] == ("blame",)}
+    assert spoilt == {(f"{bad.reply} {good.reply}", ("blame",)), (f"{good.reply} {bad.reply}", ("blame",))}
 
 
 def test_what_the_model_sees_has_room_for_the_whole_reply(start: Path):

@@ -175,3 +175,29 @@ def test_training_writes_a_reader_and_a_table_and_repeats_itself(data, carrier_f
     assert ["anger", "active_deescalation"] in table["answers"]
     assert table["figures"]["left_out"]["scenes01"][0] > 0.6  # the voice alone tells that much
     assert (tmp_path / "first" / "model.json").read_text() == (tmp_path / "second" / "model.json").read_text()
+
+
+def test_a_training_goes_on_where_another_was_left(data, carrier_file, tmp_path):
+    torch.manual_seed(1)
+    bert, tokenizer = starting_point(Carrier(carrier_file), LAYERS, ["it is good bad so number"])
+    network = WordNetwork(PieceEncoder(bert, PLACES), tokenizer).eval()
+    network.save(tmp_path / "kept.pt")
+    inputs = network.inputs(["it is good"])
+    assert torch.equal(WordNetwork.load(tmp_path / "kept.pt").eval()(*inputs), network(*inputs))
+    settings = TextTraining(
+        data=data,
+        start=tmp_path / "kept.pt",
+        out=tmp_path,
+        keep=tmp_path / "further.pt",
+        epochs=1,
+        new_hands=(38,),
+        comments=32,
+        rate=1e-9,
+        head_rate=1e-9,
+        threads=1,
+    )
+    train_text(settings)
+    further = WordNetwork.load(tmp_path / "further.pt").eval()
+    assert torch.allclose(further(*inputs), network(*inputs), atol=1e-3)
+    with pytest.raises(ConfigurationError, match="train-text --keep"):
+        WordNetwork.load(tmp_path / "none.pt")

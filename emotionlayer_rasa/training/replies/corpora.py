@@ -19,7 +19,7 @@ from emotionlayer_rasa.training.replies import DATA
 
 Split = Literal["train", "dev"]
 
-HANDS: Mapping[Split, tuple[int, ...]] = {"train": (*range(1, 8), *range(10, 18)), "dev": (8, 9)}
+HANDS: Mapping[Split, tuple[int, ...]] = {"train": (*range(1, 8), *range(10, 23)), "dev": (8, 9)}
 """Who wrote which part; the frozen sets are in ``tests/data``."""
 
 _ORDERS: Mapping[str, tuple[str, str]] = {
@@ -32,7 +32,15 @@ _ORDERS: Mapping[str, tuple[str, str]] = {
 }
 """Status and arrival of an order, for the templates."""
 
-_DRAFTED, _UNBACKED, _GARBLED = 0.12, 0.22, 0.05
+_SENTENCE_END = re.compile(r"(?<=[.!?]) ")
+
+_DRAFTED, _UNBACKED, _GARBLED, _CUT, _SPOILT = 0.12, 0.2, 0.05, 0.06, 0.06
+
+_WHATEVER_WAS_SAID = {"blame", "dismissal", "abuse", "prompt_leak"}
+"""Faults that a short sentence has whatever stands beside it, and whoever hears it."""
+
+_FRAGMENT = 9
+"""Most words of such a sentence."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,10 @@ class Variations:
     def __init__(self, replies: Sequence[LabelledReply]) -> None:
         self._by_language: dict[str, list[LabelledReply]] = defaultdict(list)
         self._good: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._fragments: dict[tuple[str, str], list[LabelledReply]] = defaultdict(list)
         for reply in replies:
+            if set(reply.faults or ()) & _WHATEVER_WAS_SAID and len(reply.reply.split()) <= _FRAGMENT:
+                self._fragments[reply.language, reply.strategy].append(reply)
             self._by_language[reply.language].append(reply)
             if not reply.unfit and reply.caller:
                 self._good[reply.language, reply.caller].append(reply.reply)
@@ -114,7 +125,8 @@ class Variations:
         """A reply as it is, mostly.
 
         A draft may stand among its facts: a good reply itself, or, for one with faults, a good one to the same
-        caller. A good one may lose a slot that it says (an unbacked fact), or its order of words (unfit).
+        caller. A good one may lose a slot that it says (an unbacked fact), its order of words (unfit), or all but
+        one of its sentences (still good); or get a short sentence that nobody should hear.
 
         Args:
             reply: any reply.
@@ -126,15 +138,19 @@ class Variations:
             if chance < _DRAFTED and drafts:
                 return replace(reply, slots={**reply.slots, "draft": drafts[int(rng.integers(len(drafts)))]})
             return reply
-        if chance < _GARBLED:
-            return replace(reply, reply=self._garbled(reply, rng), faults=None, unfit=True)
-        if chance < _GARBLED + _DRAFTED:
-            return replace(reply, slots={**reply.slots, "draft": reply.reply})
-        if chance < _GARBLED + _DRAFTED + _UNBACKED and (without := _without_a_fact(reply, rng)) is not None:
-            return replace(reply, slots=without, faults=("unbacked_fact",), unfit=True)
+        for share, change in (
+            (_GARBLED, self._garbled),
+            (_DRAFTED, _drafted),
+            (_UNBACKED, _without_a_fact),
+            (_CUT, _one_sentence),
+            (_SPOILT, self._spoilt),
+        ):
+            if chance < share:
+                return change(reply, rng)
+            chance -= share
         return reply
 
-    def _garbled(self, reply: LabelledReply, rng: np.random.Generator) -> str:
+    def _garbled(self, reply: LabelledReply, rng: np.random.Generator) -> LabelledReply:
         """Some of the words in disorder, or words of another reply of the language among them."""
         words = reply.reply.split()
         length = min(len(words), int(rng.integers(4, 9)))
@@ -144,19 +160,37 @@ class Variations:
             others = self._by_language[reply.language]
             stranger = others[int(rng.integers(len(others)))].reply.split()
             middle = stranger[len(stranger) // 3 :][:length]
-        return " ".join([*words[:start], *middle, *words[start + length :]])
+        mixed = " ".join([*words[:start], *middle, *words[start + length :]])
+        return replace(reply, reply=mixed, faults=None, unfit=True)
+
+    def _spoilt(self, reply: LabelledReply, rng: np.random.Generator) -> LabelledReply:
+        """The reply with somebody else's short sentence before or after it."""
+        fragments = self._fragments[reply.language, reply.strategy]
+        if not fragments:
+            return reply
+        fragment = fragments[int(rng.integers(len(fragments)))]
+        parts = [reply.reply, fragment.reply][:: int(rng.choice([1, -1]))]
+        return replace(reply, reply=" ".join(parts), faults=fragment.faults, unfit=True)
 
 
-def _without_a_fact(reply: LabelledReply, rng: np.random.Generator) -> dict[str, Any] | None:
-    """The slots but for one whose value the reply says and nothing else gives; None where there is none."""
+def _drafted(reply: LabelledReply, rng: np.random.Generator) -> LabelledReply:
+    return replace(reply, slots={**reply.slots, "draft": reply.reply})
+
+
+def _one_sentence(reply: LabelledReply, rng: np.random.Generator) -> LabelledReply:
+    return replace(reply, reply=str(rng.choice(_SENTENCE_END.split(reply.reply.strip()))))
+
+
+def _without_a_fact(reply: LabelledReply, rng: np.random.Generator) -> LabelledReply:
+    """The reply without a slot whose value it says and nothing else gives; as it is where there is none."""
     said, caller = _letters(reply.reply), _letters(reply.caller)
     for name in rng.permutation(list(reply.slots)):
         rest = {other: value for other, value in reply.slots.items() if other != name}
         value = _letters(reply.slots[name])
         known = caller + "".join(map(_letters, rest.values()))
         if len(value) > 1 and value in said and value not in known:
-            return rest
-    return None
+            return replace(reply, slots=rest, faults=("unbacked_fact",), unfit=True)
+    return reply
 
 
 def _letters(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
+from typing_extensions import Self
 
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
@@ -53,22 +54,14 @@ class PieceEncoder(nn.Module):
         """Numbers of one vector."""
         return int(self.table.shape[1])
 
-    def save(self, tokenizer: Tokenizer, path: Path) -> None:
-        """Write the encoder and its tokenizer to one file, from which another training may start."""
-        torch.save(
-            {"config": self.config.to_dict(), "weights": self.state_dict(), "tokenizer": tokenizer.to_str()}, path
-        )
-
     @classmethod
     def load(cls, path: Path) -> tuple[PieceEncoder, Tokenizer]:
-        """What :meth:`save` wrote.
+        """Encoder and tokenizer of what :meth:`HeadedEncoder.save` wrote.
 
         Raises:
             ConfigurationError: there is no such file.
         """
-        if not path.is_file():
-            raise ConfigurationError(f"{path} is missing. Write it with `emotionlayer train-text --keep {path}`.")
-        kept = torch.load(path, weights_only=True)
+        kept = _kept(path)
         bert = BertModel(BertConfig.from_dict(kept["config"]), add_pooling_layer=False)
         encoder = cls(bert, len(kept["weights"]["places"]))
         encoder.load_state_dict(kept["weights"])
@@ -115,6 +108,22 @@ class HeadedEncoder(nn.Module):
         super().__init__()
         self.encoder, self.tokenizer = encoder, tokenizer
         self.head = nn.Linear(self.POOLS * 2 * encoder.width, len(self.OUTPUTS))
+
+    def save(self, path: Path) -> None:
+        """Write encoder, head and tokenizer to one file, from which another training may start."""
+        kept = {"config": self.encoder.config.to_dict(), "weights": self.encoder.state_dict()}
+        torch.save({**kept, "head": self.head.state_dict(), "tokenizer": self.tokenizer.to_str()}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What :meth:`save` wrote.
+
+        Raises:
+            ConfigurationError: there is no such file.
+        """
+        network = cls(*PieceEncoder.load(path))
+        network.head.load_state_dict(_kept(path)["head"])
+        return network
 
 
 class WordNetwork(HeadedEncoder):
@@ -199,6 +208,12 @@ def fit(
             for mean, weight in zip(means, weights, strict=True):
                 weight.copy_(mean)
     network.eval()
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is missing. Write it with `emotionlayer train-text --keep {path}`.")
+    return dict(torch.load(path, weights_only=True))
 
 
 def padded(ids: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

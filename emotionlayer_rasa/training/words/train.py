@@ -21,6 +21,7 @@ from emotionlayer_rasa.training.export import export_onnx
 from emotionlayer_rasa.training.states.train import train_states
 from emotionlayer_rasa.training.words.corpora import (
     LabelledTexts,
+    caller_lines,
     caller_ratings,
     callers,
     cue_sentences,
@@ -38,7 +39,7 @@ from emotionlayer_rasa.words.reader import DESCRIPTION, LANGUAGES, WEIGHTS_DIR, 
 
 logger = logging.getLogger(__name__)
 
-NAME = "emotionlayer-text-2.0"
+NAME = "emotionlayer-text-2.1"
 
 PLACES = 192
 """Most pieces of a text, in whatever is trained further from the encoder."""
@@ -57,10 +58,13 @@ class TextTraining(Settings):
         data: folder with ``goemotions``, ``emobank`` and ``emoita``.
         encoder: packed file of multilingual-e5-small; None takes the installed package's.
         out: where graph, tokenizer and description go, and the table of states where it is not the package's.
-        keep: file for the trained encoder, from which ``emotionlayer train-replies`` starts; None keeps none.
+        start: what an earlier training kept, to be trained further; None starts from ``encoder``.
+        keep: file for the trained network, from which ``emotionlayer train-replies`` starts; None keeps none.
         layers: of the encoder, from the bottom.
         vocabulary: most frequent words of each language whose pieces are kept.
         epochs: passes over what callers say.
+        new_hands: those of the training part whose lines are read three times as often, since ``start`` has not
+            learnt from them.
         foreign_epochs: passes over texts that are not to be read.
         rated_epochs: passes over EmoBank and EmoITA.
         comments: how many comments of GoEmotions are used, the rarer emotions first.
@@ -73,13 +77,15 @@ class TextTraining(Settings):
 
     data: Path = pydantic.Field(default_factory=default_data)
     encoder: Path | None = None
+    start: Path | None = None
     out: Path = WEIGHTS_DIR
     keep: Path | None = None
     layers: pydantic.PositiveInt = 12
     vocabulary: pydantic.PositiveInt = 40_000
     epochs: pydantic.PositiveInt = 4
+    new_hands: tuple[int, ...] = ()
     foreign_epochs: pydantic.PositiveInt = 2
-    rated_epochs: pydantic.PositiveInt = 3
+    rated_epochs: tuple[int, int] = (3, 3)
     comments: pydantic.PositiveInt = 30_000
     spoken: float = 0.3
     rate: float = 8e-5
@@ -103,7 +109,7 @@ def train_text(settings: TextTraining = TextTraining()) -> None:
     settings.out.mkdir(parents=True, exist_ok=True)
     network = _trained(settings)
     if settings.keep is not None:
-        network.encoder.save(network.tokenizer, settings.keep)
+        network.save(settings.keep)
     _export(network, settings.out)
     reader = _calibrated(settings)
     figures = {"callers": caller_figures(reader.read, "dev"), **corpus_figures(reader, settings.data, "test")}
@@ -116,23 +122,29 @@ def _trained(settings: TextTraining) -> WordNetwork:
     rng = np.random.default_rng(settings.seed)
     torch.manual_seed(settings.seed)
     said = callers("train")
-    parts = [(corpus, settings.epochs) for corpus in (said, cue_sentences())]
+    new = [place for place, line in enumerate(caller_lines("train")) if line.hand in settings.new_hands]
+    parts = [(said, settings.epochs), (said.part(new), 2 * settings.epochs), (cue_sentences(), settings.epochs)]
     parts += [(foreign("train"), settings.foreign_epochs)]
     parts += [(_some(go_emotions(settings.data, "train"), settings.comments, rng), 1)]
-    parts += [(emo_bank(settings.data, "train", language), settings.rated_epochs) for language in ("en", "it")]
-    words = [word for language in LANGUAGES for word in wordfreq.top_n_list(language, settings.vocabulary)]
-    bert, tokenizer = starting_point(Carrier(settings.encoder), settings.layers, [*words, *map(plain, said.texts)])
-    network = WordNetwork(PieceEncoder(bert, PLACES), tokenizer)
+    rated = zip(("en", "it"), settings.rated_epochs, strict=True)
+    parts += [(emo_bank(settings.data, "train", language), epochs) for language, epochs in rated]
+    network = WordNetwork.load(settings.start) if settings.start else _untrained(settings, said.texts)
     read = joined([corpus for corpus, epochs in parts for _ in range(epochs)])
     batches = [
         (network.inputs(_as_heard(batch.texts, settings.spoken, rng)), batch.targets)
         for batch in _batches(read, rng)
     ]
     rng.shuffle(batches)
-    logger.info("text.training batches=%d pieces=%d", len(batches), tokenizer.get_vocab_size())
+    logger.info("text.training batches=%d pieces=%d", len(batches), network.tokenizer.get_vocab_size())
     for hundred, value in enumerate(fit(network, batches, loss, settings.rate, settings.head_rate), 1):
         logger.info("text.training batches=%d loss=%.3f", 100 * hundred, value)
     return network
+
+
+def _untrained(settings: TextTraining, said: Sequence[str]) -> WordNetwork:
+    words = [word for language in LANGUAGES for word in wordfreq.top_n_list(language, settings.vocabulary)]
+    bert, tokenizer = starting_point(Carrier(settings.encoder), settings.layers, [*words, *map(plain, said)])
+    return WordNetwork(PieceEncoder(bert, PLACES), tokenizer)
 
 
 def _export(network: WordNetwork, out: Path) -> None:
