@@ -25,15 +25,16 @@ HANDS = {path.stem: read(path) for path in sorted(DATA.glob("hand*.jsonl"))}
 @pytest.mark.parametrize("hand", HANDS)
 def test_a_hand_is_well_formed_and_half_of_it_is_good(hand):
     lines = HANDS[hand]
-    assert len(lines) == len({line["id"] for line in lines}) == 540
-    assert set(Counter(line["language"] for line in lines).values()) == {90}
+    a_language = 60 if hand in ("hand21", "hand22") else 90
+    assert len(lines) == len({line["id"] for line in lines}) == 6 * a_language
+    assert set(Counter(line["language"] for line in lines).values()) == {a_language}
     for line in lines:
         assert set(line) == KEYS, line["id"]
         assert set(line["faults"]) <= FAULTS, line["id"]
         assert line["strategy"] in STRATEGIES, line["id"]
         assert isinstance(line["slots"], dict), line["id"]
         assert line["reply"].strip(), line["id"]
-    assert 265 <= sum(not line["faults"] for line in lines) <= 275
+    assert sum(not line["faults"] for line in lines) == pytest.approx(len(lines) / 2, abs=5)
     assert set().union(*(line["faults"] for line in lines)) == FAULTS
 
 
@@ -49,9 +50,8 @@ def test_older_replies_say_whether_they_may_be_said():
     assert Counter(line["unfit"] for line in lines) == {False: 2979, True: 1439}
 
 
-@pytest.mark.parametrize("name", ["replies_frozen_1.jsonl", "replies_frozen_2.jsonl"])
-def test_the_frozen_replies_are_of_the_same_form_and_by_nobody_of_these(data, name):
-    frozen = read(data / name)
+def test_the_frozen_replies_are_of_the_same_form_and_by_nobody_of_these(data):
+    frozen = read(data / "replies_frozen_3.jsonl")
     assert Counter(line["language"] for line in frozen) == dict.fromkeys(("en", "it", "de", "es", "fr", "pt"), 60)
     assert all(set(line["faults"]) <= FAULTS for line in frozen)
     said = {line["reply"] for lines in HANDS.values() for line in lines}
