@@ -18,7 +18,7 @@ from emotionlayer_rasa.response.sentences import split_sentences, words_of_meani
 
 REASONS: Mapping[str, str] = {
     "empty": "there is nothing to say",
-    "too_long": "more than three sentences, or more words than a listener keeps in mind",
+    "too_long": "more than five sentences, or more words than a listener keeps in mind",
     "markup": "markup, lists, links or symbols that cannot be spoken",
     "garbled": "no sentence: cut off, or a word again and again",
     "repetition": "a sentence or clause comes twice or was said just before, or talk in circles",

@@ -8,7 +8,7 @@ from typing import Iterable, Iterator, NamedTuple
 
 from emotionlayer_rasa.response.said.clock import phrases
 from emotionlayer_rasa.response.said.dates import LEAP_YEAR, day_forms, month_end_forms
-from emotionlayer_rasa.response.said.numerals import ordinal, spelt
+from emotionlayer_rasa.response.said.numerals import number_words, ordinal, spelt
 from emotionlayer_rasa.response.said.spoken import fill, months, said, spoken, weekdays
 from emotionlayer_rasa.response.said.words import Sequence, Word
 
@@ -51,12 +51,13 @@ class Lexicon:
 
     def __init__(self, language: str) -> None:
         self._numbers = {form: number for number in range(_THOUSAND) for form in spelt(number, language)}
-        self._numerals = {word for form in self._numbers for word in form}
+        self._numerals = number_words(language)
+        places = {word for number in range(1, _ORDINALS + 1) for form in ordinal(number, language) for word in form}
         collected: dict[Sequence, list[Value]] = {}
         for forms, value in _universe(language):
             for form in forms:
-                # Two numbers may be a time, a date, or just two numbers.
-                if value.kind not in _COMPOSED or not self._counts(form):
+                # Two numbers may be a time, a date, or just two numbers; "dez" is ten, and short for December.
+                if value.kind not in _COMPOSED or not (self._counts(form) or self._numerals | places >= set(form)):
                     collected.setdefault(form, []).append(value)
         self._phrases = {form: tuple(values) for form, values in collected.items()}
         self._thousands = _thousands(language)

@@ -48,6 +48,12 @@ def spelt(number: int, language: str) -> frozenset[Sequence]:
     return frozenset(found)
 
 
+@cache
+def number_words(language: str) -> frozenset[str]:
+    """The words that whole numbers below 1,000 are made of, without accents."""
+    return frozenset(word for number in range(1000) for form in spelt(number, language) for word in form)
+
+
 @lru_cache(maxsize=1024)
 def ordinal(number: int, language: str) -> frozenset[Sequence]:
     """The place of a whole number from 1 to 100 in words ("third"), of any gender, number and case."""
