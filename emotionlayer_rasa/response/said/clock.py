@@ -122,12 +122,17 @@ def duration_forms(number: Decimal, unit: str, language: str) -> frozenset[Seque
 
 
 def _conversions(number: Decimal, unit: str) -> Iterator[tuple[Decimal, str]]:
+    """The length in its own unit, in every larger one that it is whole or half ones of, and in the next smaller."""
+    yield number, unit
     for ladder in _LADDERS:
         names = [name for name, _ in ladder]
         if unit in names:
             at = names.index(unit)
-            if at + 1 < len(ladder) and (larger := number / ladder[at][1]) * 2 == int(larger * 2):
-                yield larger, names[at + 1]
+            larger = number
+            for (_, next_one), name in zip(ladder[at:], names[at + 1 :]):
+                larger /= next_one
+                if larger * 2 == int(larger * 2):
+                    yield larger, name
             if at and number * ladder[at - 1][1] < _LONGEST:
                 yield number * ladder[at - 1][1], names[at - 1]
 

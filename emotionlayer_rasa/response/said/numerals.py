@@ -114,6 +114,8 @@ def decimal_forms(number: Decimal, language: str) -> frozenset[Sequence]:
     wholes, ends = cardinal(whole, language) | _singly(str(whole), language), _fractions(digits, language)
     halves = said(language, words.half) if digits == "5" else set()
     found = {before + unit + end for before in wholes for unit in ((), (ANY,)) for end in ends | halves}
+    if whole == 1:
+        found |= {(ANY, *end) for end in ends}  # "a metre eighty", "one pound fifty"
     if not whole:
         found |= ends | halves | {one + half for one in cardinal(1, language) for half in halves}
     found |= fill(language, words.percent, n=found)

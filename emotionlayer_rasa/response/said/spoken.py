@@ -54,7 +54,7 @@ class Spoken(Settings):
         hour_and_half: a number of hours (``{n}``) and a half.
         date: day (``{d}``) and month; month_end: its last day.
         weekday: what is made of a weekday (``{w}``); weekdays: names beside those of Babel, by day (Monday is 0).
-        eve, after: the day before a feast (``{f}``), and the first two after it.
+        eve: so many days before a feast (``{f}``); after: the first two days after one.
         feasts: by ``month-day`` or by ``easter`` with a number of days.
         relative: words for days from the day before yesterday (-2) to the day after tomorrow (2); those of today
             are never a fact by themselves.
@@ -100,7 +100,7 @@ class Spoken(Settings):
     weekday: tuple[str, ...] = ("{w}",)
     weekdays: Mapping[int, tuple[str, ...]] = {}
     feasts: Mapping[str, tuple[str, ...]]
-    eve: tuple[str, ...]
+    eve: Mapping[int, tuple[str, ...]]
     after: tuple[str, ...]
     relative: Mapping[int, tuple[str, ...]]
     next_week: tuple[str, ...]
