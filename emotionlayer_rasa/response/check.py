@@ -45,6 +45,8 @@ _OWN_TEXTS = ("draft", "crisis")
 
 _ALL_BUT_FIT = 0.1
 """Probability of being unfit below which a fact without a source is taken for one that is said otherwise."""
+_SURE = ("time", "side")
+"""Kinds of facts that are never said otherwise: a time of the clock, and a side."""
 
 
 def check_reply(
@@ -113,7 +115,8 @@ def _meaning(
     drafted = len(slots) < len(backing)
     reading = reader.read(reply, strategy, caller, backing)
     found = set()
-    if (drafted or reading["unfit"] >= _ALL_BUT_FIT) and unbacked(reply, backing, caller, language, today):
+    stated = unbacked(reply, backing, caller, language, today)
+    if stated and (drafted or reading["unfit"] >= _ALL_BUT_FIT or any(one.kind in _SURE for one in stated)):
         found.add("unbacked_fact")
     if whole:
         manner = reader.read(reply, strategy, caller, slots) if drafted else reading

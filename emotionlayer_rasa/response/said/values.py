@@ -118,6 +118,8 @@ def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequen
         found |= _day(int(match["m"] or match["mm"]), int(match["d"]), language, today)
     for match in islice(NUMBER.finditer(text), _MANY):
         found |= _number(match, language)
+    if sequence(text) in {sequence(phrase) for phrase in spoken(language).none}:
+        found |= decimal_forms(Decimal(0), language)
     return frozenset(found | _words(text, language, today))
 
 
@@ -224,9 +226,7 @@ def _words(text: str, language: str, today: date | None) -> set[Sequence]:
     return found
 
 
-def _days_before(
-    words: list[Word], reading: Reading, language: str, today: date | None
-) -> frozenset[Sequence]:
+def _days_before(words: list[Word], reading: Reading, language: str, today: date | None) -> frozenset[Sequence]:
     """Days that stand before a day, and share its month with it: "25 and 26 December"."""
     found: frozenset[Sequence] = frozenset()
     for kind, amount in reading.values:
@@ -253,6 +253,8 @@ def value_forms(value: Value, language: str, today: date | None) -> frozenset[Se
         return time_forms(*divmod(amount, 60), language)
     if kind == "duration":
         return duration_forms(Decimal(amount), "minute", language)
+    if kind == "months":
+        return duration_forms(Decimal(amount), "month", language)
     if kind == "month":
         return months(language)[amount - 1]
     if kind == "month_end":
