@@ -247,7 +247,7 @@ BACKED = [
     ("pt", "Vem na segunda às dez e um quarto.", {"visita": "segunda 10:15"}, ""),
     ("pt", "São seis e quarenta e uma fatura ilegível.", {"preco": "6,40 EUR"}, ""),
     ("it", "Lei è la quarta, ne ha tre davanti.", {"fila": "3 persone davanti"}, ""),
-    ("es", "El euro con ochenta ya está devuelto.", {"devolucion": "1.80 EUR"}, ""),
+    ("es", "Disculpe, el euro con ochenta ya está devuelto.", {"devolucion": "1.80 EUR"}, ""),
     ("it", "Dalle sette alle otto.", {"visite": "15:00-16:00,19:00-20:00"}, ""),
     ("es", "Una semana sin dormir es mucho.", {}, "Llevo toda la semana sin dormir."),
     ("en", "It is forty-one pounds twenty a month.", {"fee": "41.20 GBP"}, ""),
