@@ -18,7 +18,7 @@ from emotionlayer_rasa.response.sentences import split_sentences, words_of_meani
 
 REASONS: Mapping[str, str] = {
     "empty": "there is nothing to say",
-    "too_long": "more than three sentences, or more words than a listener keeps in mind",
+    "too_long": "more than five sentences, or more words than a listener keeps in mind",
     "markup": "markup, lists, links or symbols that cannot be spoken",
     "garbled": "no sentence: cut off, or a word again and again",
     "repetition": "a sentence or clause comes twice or was said just before, or talk in circles",
@@ -45,6 +45,8 @@ _OWN_TEXTS = ("draft", "crisis")
 
 _ALL_BUT_FIT = 0.1
 """Probability of being unfit below which a fact without a source is taken for one that is said otherwise."""
+_SURE = ("time", "side")
+"""Kinds of facts that are never said otherwise: a time of the clock, and a side."""
 
 
 def check_reply(
@@ -113,7 +115,8 @@ def _meaning(
     drafted = len(slots) < len(backing)
     reading = reader.read(reply, strategy, caller, backing)
     found = set()
-    if (drafted or reading["unfit"] >= _ALL_BUT_FIT) and unbacked(reply, backing, caller, language, today):
+    stated = unbacked(reply, backing, caller, language, today)
+    if stated and (drafted or reading["unfit"] >= _ALL_BUT_FIT or any(one.kind in _SURE for one in stated)):
         found.add("unbacked_fact")
     if whole:
         manner = reader.read(reply, strategy, caller, slots) if drafted else reading

@@ -11,13 +11,15 @@ from collections import Counter
 from typing import Iterable, Sequence
 
 from emotionlayer_rasa.language import languages
+from emotionlayer_rasa.response.said import number_words
 from emotionlayer_rasa.response.sentences import Sentence, plain
 from emotionlayer_rasa.words.stop_words import stop_words
 
 MAX_CHARACTERS = 1_000
 """A longer reply is not read: what it says is of no matter any more."""
 
-_MAX_SENTENCES = 3
+_MAX_SENTENCES = 5
+"""A listener counts words rather than sentences: four or five may be as short as two."""
 _MAX_WORDS = 60
 _MAX_SENTENCE_WORDS = 40
 _CUT_OFF_WORDS = 6
@@ -102,7 +104,7 @@ def form_faults(
         or max(lengths) > _MAX_SENTENCE_WORDS,
         "markup": _MARKUP.search(written) is not None or any(map(_is_symbol, written)),
         "garbled": (reply.strip()[-1].isalnum() and lengths[-1] >= _CUT_OFF_WORDS)
-        or (not quoted and any(_REPEATED_WORD.search(sentence.words) for sentence in sentences)),
+        or (not quoted and any(_stutters(sentence.words, language) for sentence in sentences)),
         "repetition": _repeats(sentences, language, quoted) or (bool(said) and _same(reply, said[-1])),
         "wrong_language": not _in_language(reply, language),
         "tone": calls > allowed or _SHOUTING.search(written) is not None,
@@ -139,6 +141,11 @@ def _same(reply: str, before: str) -> bool:
     return plain(reply) == plain(before)
 
 
+def _stutters(words: str, language: str) -> bool:
+    """Whether a word comes three times on end; a number that is said digit by digit may have such words."""
+    return any(match[1] not in number_words(language) for match in _REPEATED_WORD.finditer(words))
+
+
 def _repeats(sentences: Sequence[Sentence], language: str, quoted: bool) -> bool:
     bags = [{word[:_CONTENT] for word in sentence.words.split()} for sentence in sentences]
     twice = any(
@@ -148,6 +155,7 @@ def _repeats(sentences: Sequence[Sentence], language: str, quoted: bool) -> bool
         for second in bags[:number]
     )
     runs = _run_list(" ".join(sentence.words for sentence in sentences).split(), _LOOPED_WORDS)
+    runs = [run for run in runs if 2 * len(number_words(language).intersection(run)) < len(set(run))]
     circles = not quoted and any(_circles(sentence.words, language) for sentence in sentences)
     return twice or len(runs) > len(set(runs)) or circles
 
@@ -155,7 +163,8 @@ def _repeats(sentences: Sequence[Sentence], language: str, quoted: bool) -> bool
 def _circles(words: str, language: str) -> bool:
     """Whether a word of content comes so often that nothing is said with it; digits of a number may."""
     content = (word for word in words.split() if len(word) >= _CONTENT and word.isalpha())
-    stems = Counter(word[:_CONTENT] for word in content if word not in stop_words(language))
+    empty, numbers = stop_words(language), number_words(language)
+    stems = Counter(word[:_CONTENT] for word in content if word not in empty and word not in numbers)
     return max(stems.values(), default=0) >= _CIRCLING_WORD
 
 
@@ -163,6 +172,7 @@ def _in_language(reply: str, language: str) -> bool:
     letters = [char for char in reply if char.isalpha()]
     if sum("LATIN" in unicodedata.name(char, "") for char in letters) < 0.9 * len(letters):
         return False
-    said = plain(_CITED.sub(" ", _ADDRESS.sub(" ", reply))).split()  # a quotation may be of any language
+    words = plain(_CITED.sub(" ", _ADDRESS.sub(" ", reply))).split()  # a quotation may be of any language
+    said = [word for word in words if word not in number_words(language)]  # "zero" is one of many
     hits = {code: sum(word in stop_words(code) for word in said) for code in languages()}
     return hits[language] + 1 >= max(hits.values()) and hits[language] >= _COMMON * (len(said) - 5)

@@ -42,7 +42,8 @@ def test_a_book_is_too_long_and_is_not_read(reply):
         ("It is on its way 🙂", "markup"),
         ("Have a look at www.example.com today.", "markup"),
         ("It is on its way (sighs).", "markup"),
-        ("One. Two. Three. Four sentences.", "too_long"),
+        ("First. Then. After. Later. Last. Six sentences.", "too_long"),
+        ("It is on its way to you now. " * 2 + "So it is. " * 20, "too_long"),
         ("I will look into the order and then I", "garbled"),
         ("I will look look look into it.", "garbled"),
         ("I look into the invoice for you, yes. I look into the invoice for you.", "repetition"),
@@ -66,6 +67,9 @@ def test_form(reply, fault):
         "It opens at 10:30, and there is room.",
         "'Its' and 'it's' are not the same: 'it's' is short for 'it is'.",
         "Yes.",
+        "The code is seven seven seven zero.",
+        "It is four two, four two, four two, four two, four two.",
+        "Let us go slowly. Ask who. I give whom the book? The man. Would you like to try one?",
     ],
 )
 def test_what_is_said_plainly_has_no_fault_of_form(reply):
@@ -114,6 +118,13 @@ def test_a_reply_is_in_its_language():
 def test_slots_back_a_fact_in_whatever_form(reply, slots):
     assert "unbacked_fact" not in check_reply(reply, NEUTRAL, "en", facts=slots)
     assert "unbacked_fact" in check_reply(reply, NEUTRAL, "en")
+
+
+def test_another_time_is_a_fact_however_fit_the_reply_looks():
+    reply = "Le dernier N6 part à trois heures moins le quart."
+    caller = "le dernier bus de nuit pour Les Tilleuls, il est à quelle heure"
+    slots = {"ligne": "N6", "dernier_depart": "01:45"}
+    assert "unbacked_fact" in check_reply(reply, NEUTRAL, "fr", facts=slots, caller=caller)
 
 
 @pytest.mark.parametrize("more", [" at five", ", 3 May", ", with 20 euros back", " in Leeds"])

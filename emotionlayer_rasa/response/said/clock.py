@@ -13,6 +13,10 @@ from emotionlayer_rasa.response.said.words import Sequence
 _LADDERS = ((("minute", 60), ("hour", 24), ("day", 7), ("week", 0)), (("month", 12), ("year", 0)))
 """Units of time, and how many make one of the next."""
 _MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60, "week": 7 * 24 * 60}
+_MONTH = 30
+"""Days that are called a month."""
+_PARTS_OF_A_YEAR = (1, 2, 3, 4, 6)
+"""Months after which something comes several times a year."""
 _LONGEST = 10_000
 _ALMOST, _JUST_PAST = 45, 15
 """Minutes from which a time is almost the next hour, and up to which it is just past the hour."""
@@ -115,19 +119,33 @@ def duration_forms(number: Decimal, unit: str, language: str) -> frozenset[Seque
     found = set(decimal_forms(number, language))
     for count, said_in in _conversions(number, unit):
         names = said(language, spoken(language).units[said_in])
-        found |= fill(language, ("{n} {u}",), n=decimal_forms(count, language), u=names)
+        counted = decimal_forms(count, language)
+        if count == 1 and spoken(language).article:
+            counted |= {()}
+        found |= fill(language, ("{n} {u}",), n=counted, u=names)
+    if unit == "month" and number in _PARTS_OF_A_YEAR:
+        often = 12 // int(number)
+        found |= fill(language, spoken(language).times, n=cardinal(often, language))
+        found |= said(language, spoken(language).counts.get(often, ()))
     if unit in _MINUTES and (minutes := number * _MINUTES[unit]) == int(minutes):
         found |= minutes_forms(int(minutes), language)
     return frozenset(found)
 
 
 def _conversions(number: Decimal, unit: str) -> Iterator[tuple[Decimal, str]]:
+    """The length in its own unit, in larger ones that it is whole or half ones of, and in the next smaller."""
+    yield number, unit
+    if unit == "day" and not number % _MONTH:
+        yield number / _MONTH, "month"
     for ladder in _LADDERS:
         names = [name for name, _ in ladder]
         if unit in names:
             at = names.index(unit)
-            if at + 1 < len(ladder) and (larger := number / ladder[at][1]) * 2 == int(larger * 2):
-                yield larger, names[at + 1]
+            larger = number
+            for (_, next_one), name in zip(ladder[at:-1], names[at + 1 :], strict=True):
+                larger /= next_one
+                if larger * 2 == int(larger * 2):
+                    yield larger, name
             if at and number * ladder[at - 1][1] < _LONGEST:
                 yield number * ladder[at - 1][1], names[at - 1]
 

@@ -47,18 +47,21 @@ def day_forms(month: int, day: int, language: str) -> frozenset[Sequence]:
     found = fill(language, words.date, d=_numbers(day, language), month=names)
     if day >= calendar.monthrange(LEAP_YEAR, month)[1] - (month == 2):
         found |= fill(language, words.month_end, month=names)
-    next_day = date(LEAP_YEAR, month, day) + timedelta(1)
-    found |= fill(language, words.eve, f=_feast(next_day.month, next_day.day, language))
+    for days, phrases in words.eve.items():
+        feast = date(LEAP_YEAR, month, day) + timedelta(days)
+        found |= fill(language, phrases, f=_feast(feast.month, feast.day, language))
     return frozenset(found | _feast(month, day, language))
 
 
 @lru_cache(maxsize=1024)
 def feast_forms(day: date, language: str) -> frozenset[Sequence]:
-    """A date as a feast that is counted from Easter, or as the day before or one of two days after any feast."""
+    """A date as a feast that is counted from Easter, or as a day shortly before or after any feast."""
     words = spoken(language)
     before = _feast_on(day - timedelta(1), language) | _feast_on(day - timedelta(2), language)
-    found = fill(language, words.eve, f=_feast_on(day + timedelta(1), language))
-    return frozenset(found | fill(language, words.after, f=before) | _feast_on(day, language))
+    found = fill(language, words.after, f=before) | _feast_on(day, language)
+    for days, phrases in words.eve.items():
+        found |= fill(language, phrases, f=_feast_on(day + timedelta(days), language))
+    return frozenset(found)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Iterator, NamedTuple
 from emotionlayer_rasa.response.said.clock import duration_forms, time_forms
 from emotionlayer_rasa.response.said.dates import date_forms
 from emotionlayer_rasa.response.said.lexicon import Reading, lexicon
-from emotionlayer_rasa.response.said.numerals import LARGEST, cardinal, decimal_forms
+from emotionlayer_rasa.response.said.numerals import LARGEST, cardinal, decimal_forms, ordinal
 from emotionlayer_rasa.response.said.spoken import fill, joints, links, said, spoken, weekdays
 from emotionlayer_rasa.response.said.values import (
     DATE,
@@ -33,6 +33,8 @@ _GROUPS = re.compile(r"(?<!\d)(?!\d{1,3}(?: \d{3})+(?!\d))\d+(?:[ -]\d+)+")
 _CENT = Decimal("0.01")
 _FEW = 8
 """Of more values of a kind than these nothing is reckoned: no caller follows it, and it takes its time."""
+_FEW_TIMES = range(1, 10)
+"""What comes after so many has its place said: behind three others somebody is the fourth."""
 _HALF_SHARE = 50
 _DAY = 24 * 60
 _LONGEST = 366 * _DAY
@@ -72,6 +74,9 @@ def derived_forms(texts: tuple[str, ...], language: str, today: date | None) -> 
     for values in known:
         if len(values) > _FEW:
             values.clear()
+    for number in known.numbers:
+        if number in _FEW_TIMES:
+            found |= ordinal(int(number) + 1, language)
     for number in _numbers(known):
         if number < LARGEST:
             found |= decimal_forms(number, language)
@@ -82,7 +87,8 @@ def derived_forms(texts: tuple[str, ...], language: str, today: date | None) -> 
 def count_forms(text: str, language: str) -> frozenset[Sequence]:
     """How many things a list has."""
     items = _LIST.split(text)
-    return cardinal(len(items), language) if len(items) > 1 else frozenset()
+    counted = cardinal(len(items), language) if len(items) > 1 else frozenset()
+    return counted | fill(language, spoken(language).times, n=counted)
 
 
 def _read(text: str, into: _Values, language: str) -> None:

@@ -8,7 +8,7 @@ from typing import Iterable, Iterator, NamedTuple
 
 from emotionlayer_rasa.response.said.clock import phrases
 from emotionlayer_rasa.response.said.dates import LEAP_YEAR, day_forms, month_end_forms
-from emotionlayer_rasa.response.said.numerals import ordinal, spelt
+from emotionlayer_rasa.response.said.numerals import number_words, ordinal, spelt
 from emotionlayer_rasa.response.said.spoken import fill, months, said, spoken, weekdays
 from emotionlayer_rasa.response.said.words import Sequence, Word
 
@@ -17,16 +17,27 @@ _ORDINALS = 100
 _OFTEN = 13
 _CLOCK_STEP = 5
 _COMPOSED = ("time", "day")
+_HOUR, _DAY, _WEEK = 60, 24 * 60, 7 * 24 * 60
+_LENGTHS = (
+    ("hour", True, "duration", _HOUR),
+    ("week", True, "duration", _WEEK),
+    ("month", True, "months", 1),
+    ("year", True, "months", 12),
+    ("day", False, "duration", _DAY // 2),
+    ("week", False, "duration", _WEEK // 2),
+    ("year", False, "months", 6),
+)
+"""Units of time, whether a whole or a half one is a fact, and how many minutes or months; "one day" is none."""
 
 
 class Value(NamedTuple):
     """A value that a phrase says.
 
     Attributes:
-        kind: ``number`` (itself), ``time`` (minutes of the day), ``duration`` (minutes), ``day`` (its month
-            times 100, and the day), ``feast`` (days from Easter), ``month`` (from 1), ``month_end`` (0: of none
-            named), ``weekday`` (from 0, Monday), ``relative`` (days from today), ``week`` (1: the
-            next) or ``share`` (percent).
+        kind: ``number`` (itself), ``time`` (minutes of the day), ``duration`` (minutes), ``months``
+            (how many), ``day`` (its month times 100, and the day), ``feast`` (days from Easter), ``month``
+            (from 1), ``month_end`` (0: of none named), ``weekday`` (from 0, Monday), ``relative`` (days from
+            today), ``week`` (1: the next) or ``share`` (percent).
         amount: its size.
     """
 
@@ -51,12 +62,15 @@ class Lexicon:
 
     def __init__(self, language: str) -> None:
         self._numbers = {form: number for number in range(_THOUSAND) for form in spelt(number, language)}
-        self._numerals = {word for form in self._numbers for word in form}
+        self._numerals = number_words(language)
+        places = {
+            word for number in range(1, _ORDINALS + 1) for form in ordinal(number, language) for word in form
+        }
         collected: dict[Sequence, list[Value]] = {}
         for forms, value in _universe(language):
             for form in forms:
-                # Two numbers may be a time, a date, or just two numbers.
-                if value.kind not in _COMPOSED or not self._counts(form):
+                # Two numbers may be a time, a date, or just two numbers; "dez" is ten, and short for December.
+                if value.kind not in _COMPOSED or not (self._counts(form) or self._numerals | places >= set(form)):
                     collected.setdefault(form, []).append(value)
         self._phrases = {form: tuple(values) for form, values in collected.items()}
         self._thousands = _thousands(language)
@@ -159,6 +173,10 @@ def _universe(language: str) -> Iterator[tuple[Iterable[Sequence], Value]]:
         for minute in range(0, 60, _CLOCK_STEP):
             for half_of_day in (0, 12):
                 yield phrases(hour, minute, language), Value("time", (hour + half_of_day) % 24 * 60 + minute)
+    # After the times: "meio-dia" is noon rather than half a day.
+    for unit, is_whole, kind, length in _LENGTHS:
+        counted = spelt(1, language) if is_whole else said(language, words.half)
+        yield fill(language, ("{n} {u}",), n=counted, u=said(language, words.units[unit])), Value(kind, length)
     for day, names in enumerate(weekdays(language)):
         yield names, Value("weekday", day)
     for month, names in enumerate(months(language), start=1):

@@ -48,6 +48,12 @@ def spelt(number: int, language: str) -> frozenset[Sequence]:
     return frozenset(found)
 
 
+@cache
+def number_words(language: str) -> frozenset[str]:
+    """The words that whole numbers below 1,000 are made of, without accents."""
+    return frozenset(word for number in range(1000) for form in spelt(number, language) for word in form)
+
+
 @lru_cache(maxsize=1024)
 def ordinal(number: int, language: str) -> frozenset[Sequence]:
     """The place of a whole number from 1 to 100 in words ("third"), of any gender, number and case."""
@@ -108,6 +114,8 @@ def decimal_forms(number: Decimal, language: str) -> frozenset[Sequence]:
     wholes, ends = cardinal(whole, language) | _singly(str(whole), language), _fractions(digits, language)
     halves = said(language, words.half) if digits == "5" else set()
     found = {before + unit + end for before in wholes for unit in ((), (ANY,)) for end in ends | halves}
+    if whole == 1:
+        found |= {(ANY, *end) for end in ends}  # "a metre eighty", "one pound fifty"
     if not whole:
         found |= ends | halves | {one + half for one in cardinal(1, language) for half in halves}
     found |= fill(language, words.percent, n=found)

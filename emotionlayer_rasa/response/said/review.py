@@ -9,9 +9,11 @@ from functools import cache
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 from typing import Sequence as SequenceOf
 
+from emotionlayer_rasa.language import fold
 from emotionlayer_rasa.response.said.codes import beginnings, spell
 from emotionlayer_rasa.response.said.derived import count_forms, derived_forms
 from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
+from emotionlayer_rasa.response.said.numerals import spelt
 from emotionlayer_rasa.response.said.spoken import (
     ANY,
     GAP,
@@ -55,7 +57,7 @@ class Unbacked(NamedTuple):
     Attributes:
         text: as the reply has it.
         kind: ``number``, ``amount`` (of money), ``date``, ``time``, ``duration``, ``code``, ``name``,
-            or ``contact`` (an e-mail or web address).
+            ``contact`` (an e-mail or web address), or ``side`` (another one than a slot says).
     """
 
     text: str
@@ -86,7 +88,8 @@ def unbacked(
 
     A fact is a number, a date, a time, an amount, a code or an address, in digits or in words, and a name: a word
     that is written large inside a sentence (in German only behind a title, or wholly in capitals). "One" and
-    "today" are none. A fact in other words ("with parking" where there is none) is not seen.
+    "today" are none, nor is an example in a lesson. A fact in other words ("with parking" where there is none) is
+    not seen.
 
     Args:
         reply: what is to be said.
@@ -104,18 +107,23 @@ def unbacked(
     texts = _texts(slots, caller)
     backing = [_backing(text, language, today) for text in texts if text]
     backing.append(_derived(texts, len(slots), language, today))
+    known = frozenset(word for one in backing for word in one.words)
     words = read_words(reply, joints(language), links(language))
     covered = list(_occurrences(words, backing, language))
     reckoned = _is_sum(texts, len(slots), language)
     found = [
         (words[fact.start].start, words[fact.end - 1].end, kind)
         for fact in _facts(reply, words, language)
-        if not any(start <= fact.start and fact.end <= end for start, end in covered)
+        if not (_covers(covered, fact, words, language) or _is_known_unit(fact, words, known, language))
         for kind in (_kind(reply, words, fact, language),)
         if not (reckoned and kind == "number" and not unit_after(reply[words[fact.end - 1].end :], language))
     ]
-    known = frozenset(word for one in backing for word in one.words)
     found += [(word.start, word.end, "name") for word in _names(reply, language) if not _known(word.text, known)]
+    if _is_lesson(reply, texts, len(slots), language):
+        found = [one for one in found if one[2] == "amount"]
+    examples = _spelt_letters(reply, language)
+    found = [one for one in found if not any(start <= one[0] < end for start, end in examples)]
+    found += [(*place, "side") for place in _other_sides(reply, texts, len(slots), language)]
     contacts = [match.span() for match in _CONTACT.finditer(reply)]
     given = " ".join(texts).lower()
     found = [one for one in found if not any(start <= one[0] < end for start, end in contacts)]
@@ -195,14 +203,85 @@ def _facts(reply: str, words: list[Word], language: str) -> list[Reading]:
     return [
         *(one for one in readings if not _says_little(reply, words, one, idioms, language)),
         *_figures(reply, words, taken),
+        *_single_units(reply, words, taken, language),
         *letters,
     ]
 
 
+def _covers(covered: Iterable[tuple[int, int]], fact: Reading, words: SequenceOf[Word], language: str) -> bool:
+    """Whether what is backed reaches over a fact; an article behind a number is none of it."""
+    ends = {fact.end}
+    if fact.values[0].kind == "number" and fact.end > fact.start + 1:
+        ends.add(fact.end - (words[fact.end - 1].text in _ones(language)))
+    return any(start <= fact.start and last <= end for start, end in covered for last in ends)
+
+
+def _is_known_unit(fact: Reading, words: SequenceOf[Word], known: frozenset[str], language: str) -> bool:
+    """Whether a fact is one unit of time ("one week") that somebody has spoken of ("all week")."""
+    return (
+        words[fact.start].text in _ones(language)
+        and words[fact.end - 1].text in known
+        and fact.end > fact.start + 1
+    )
+
+
+@cache
+def _ones(language: str) -> frozenset[str]:
+    return frozenset(form[0] for form in spelt(1, language) if len(form) == 1)
+
+
+def _is_lesson(reply: str, texts: tuple[str, ...], of_slots: int, language: str) -> bool:
+    """Whether somebody learns, and no slot has a number that could be said wrongly: what is said is an example."""
+    return not _has_digits(texts[:of_slots]) and any(
+        _says(text, spoken(language).lessons) for text in (*texts, reply)
+    )
+
+
+def _has_digits(texts: Iterable[str]) -> bool:
+    return any(char.isdigit() for text in texts for char in text)
+
+
+def _spelt_letters(reply: str, language: str) -> list[tuple[int, int]]:
+    """Words that make the letter before them plain, as they begin with it ("C as in Charlie")."""
+    return [
+        match.span("word")
+        for match in _letter_as(language).finditer(reply)
+        if fold(match["word"])[0] == fold(match["letter"])
+    ]
+
+
+@cache
+def _letter_as(language: str) -> re.Pattern[str]:
+    phrases = "|".join(map(re.escape, spoken(language).letter_as))
+    return re.compile(rf"(?<!\w)(?P<letter>[^\W\d_a-z]),?\s(?:{phrases})\s[\"'“„«]?(?P<word>[^\W\d_]+)")
+
+
+def _other_sides(reply: str, texts: tuple[str, ...], of_slots: int, language: str) -> Iterator[tuple[int, int]]:
+    """Where a reply says a side ("left") that nobody else says, and a slot another one that the reply does not."""
+    for sides in spoken(language).opposites:
+        here = [side for side in sides if _says(reply, side)]
+        for side in here:
+            if not any(_says(text, side) for text in texts):
+                others = [other for other in sides if other not in here]
+                if any(_says(text, other) for text in texts[:of_slots] for other in others):
+                    yield from _places(reply, _phrases(side))
+
+
 def _is_sum(texts: tuple[str, ...], of_slots: int, language: str) -> bool:
     """Whether somebody wants to reckon, and no slot has a number that could be said wrongly."""
-    given = any(char.isdigit() for text in texts[:of_slots] for char in text)
-    return not given and any(_places(text, _phrases(spoken(language).sums)) for text in texts)
+    return not _has_digits(texts[:of_slots]) and any(_says(text, spoken(language).sums) for text in texts)
+
+
+def _says(text: str, phrases: tuple[str, ...]) -> bool:
+    """Whether a text has one of some phrases."""
+    return _pattern(phrases).search(fold(text.casefold())) is not None
+
+
+@cache
+def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """Phrases as words of their own, whatever stands between two of them."""
+    found = ("\\W+".join(sequence(phrase)) for phrase in phrases)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(found)})(?!\w)")
 
 
 def _places(text: str, phrases: Mapping[str, list[Sequence]]) -> list[tuple[int, int]]:
@@ -235,6 +314,23 @@ def _figures(reply: str, words: SequenceOf[Word], taken: set[int]) -> Iterator[R
             if end > at + 1 or words[at].text not in _EMERGENCY:
                 yield Reading(at, end, (Value("figure", 0),))
         at = end
+
+
+def _single_units(reply: str, words: SequenceOf[Word], taken: set[int], language: str) -> Iterator[Reading]:
+    """Units of time behind an article that is glue ("a month"), but for a rate ("five pounds a month")."""
+    if spoken(language).article:
+        rated = {at + 1 for at, word in enumerate(words) if at in taken or word.text in money(language)}
+        starts = {match.start("unit") for match in _article(language).finditer(reply)}
+        for at, word in enumerate(words):
+            if word.start in starts and at not in taken and at not in rated:
+                yield Reading(at, at + 1, (Value("duration", 0),))
+
+
+@cache
+def _article(language: str) -> re.Pattern[str]:
+    words = spoken(language)
+    units = "|".join(name for unit in ("hour", "week", "month", "year") for name in words.units[unit])
+    return re.compile(rf"\b(?:{'|'.join(words.article)})\s(?P<unit>{units})\b", re.IGNORECASE)
 
 
 def _is_letter(reply: str, word: Word, language: str) -> bool:
@@ -273,6 +369,8 @@ def _kind(reply: str, words: SequenceOf[Word], fact: Reading, language: str) -> 
         return "date"
     if kind in ("figure", "number", "share"):
         return "amount" if _money_after(after, language) else "number"
+    if kind == "months":
+        return "duration"
     return kind if kind in ("code", "time", "duration") else "date"
 
 

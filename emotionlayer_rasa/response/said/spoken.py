@@ -36,14 +36,16 @@ class Spoken(Settings):
         leading_one: what may be left out before a hundred or a thousand ("[one] hundred").
         hundreds: how numbers from 1,100 to 9,999 are said in hundreds: ``{h}`` of them, ``{r}`` the rest.
         zero: words for the digit 0, beside its name.
-        half: words for a half after a number ("three and a half").
+        article: words for one thing that are glue ("a month").
+        half: words for a half, after a number or before a unit ("three and a half", "half a year").
         counts: further words for whole numbers ("dozen").
-        times: words made of a number that say how often ("{n}mal").
+        times: how often, as made of a number ("{n} times").
         repeats: how a digit or letter that comes twice or three times is said; ``{x}`` stands for it.
-        between: words that may stand between the parts of a code.
+        between: words that may stand between the parts of a code, such as its symbols.
+        letter_as: words between a letter and one that begins with it ("as in").
         over, under, about: around a number that is less, more, or either.
         percent: a number of hundredths; fractions: words for some of them.
-        free: words for an amount of 0.
+        free: words for an amount of 0; none: what a value says that is nothing.
         queue: words for a place in a queue; ahead: how many (``{n}``) are before the caller; ``{gap}`` is any
             words or none.
         clock: phrases for minutes, by minute or range of minutes: ``{h}`` the hour, ``{n}`` the next one, ``{m}``
@@ -54,13 +56,15 @@ class Spoken(Settings):
         hour_and_half: a number of hours (``{n}``) and a half.
         date: day (``{d}``) and month; month_end: its last day.
         weekday: what is made of a weekday (``{w}``); weekdays: names beside those of Babel, by day (Monday is 0).
-        eve, after: the day before a feast (``{f}``), and the first two after it.
+        eve: so many days before a feast (``{f}``); after: the first two days after one.
         feasts: by ``month-day`` or by ``easter`` with a number of days.
         relative: words for days from the day before yesterday (-2) to the day after tomorrow (2); those of today
             are never a fact by themselves.
         next_week: words for it.
         idioms: phrases with number words that say no number.
         sums: words of somebody who wants to reckon; then a number that nothing is counted with states nothing.
+        lessons: words of a lesson; then what is said is an example.
+        opposites: words for sides, each list against the others of its group.
         ambiguous: words that alone say no fact, but in a longer phrase or before a unit ("may").
         capitals: words that are written large inside a sentence and name nobody.
         nouns_large: the language writes every noun large, so a capital tells nothing.
@@ -76,17 +80,20 @@ class Spoken(Settings):
     leading_one: str = ""
     hundreds: str = ""
     zero: tuple[str, ...]
+    article: tuple[str, ...] = ()
     half: tuple[str, ...]
     counts: Mapping[int, tuple[str, ...]] = {}
     times: tuple[str, ...] = ()
     repeats: Mapping[int, tuple[str, ...]]
     between: tuple[str, ...]
+    letter_as: tuple[str, ...]
     over: tuple[str, ...]
     under: tuple[str, ...]
     about: tuple[str, ...]
     percent: tuple[str, ...]
     fractions: Mapping[int, tuple[str, ...]]
     free: tuple[str, ...]
+    none: tuple[str, ...]
     queue: Mapping[int, tuple[str, ...]]
     ahead: tuple[str, ...]
     clock: Mapping[str, tuple[str, ...]]
@@ -100,12 +107,14 @@ class Spoken(Settings):
     weekday: tuple[str, ...] = ("{w}",)
     weekdays: Mapping[int, tuple[str, ...]] = {}
     feasts: Mapping[str, tuple[str, ...]]
-    eve: tuple[str, ...]
+    eve: Mapping[int, tuple[str, ...]]
     after: tuple[str, ...]
     relative: Mapping[int, tuple[str, ...]]
     next_week: tuple[str, ...]
     idioms: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
+    lessons: tuple[str, ...] = ()
+    opposites: tuple[tuple[tuple[str, ...], ...], ...] = ()
     ambiguous: tuple[str, ...] = ()
     capitals: tuple[str, ...] = ()
     nouns_large: bool = False

@@ -22,10 +22,10 @@ from emotionlayer_rasa.response.said.dates import (
     month_end_forms,
     relative_forms,
 )
-from emotionlayer_rasa.response.said.lexicon import Value, lexicon
+from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
 from emotionlayer_rasa.response.said.numerals import LARGEST, decimal_forms, year
 from emotionlayer_rasa.response.said.spoken import joints, links, months, said, spoken, weekdays
-from emotionlayer_rasa.response.said.words import Sequence, read_words, sequence
+from emotionlayer_rasa.response.said.words import Sequence, Word, read_words, sequence
 
 DATE = re.compile(r"(?<!\d)(?P<y>\d{4})-(?P<m>0\d|1[0-2])(?:-(?P<d>\d\d))?(?![\d-])T?")
 OTHER_DATE = re.compile(r"(?<![\d.])(?P<d>\d{1,2})([./-])(?P<m>\d{1,2})\2(?P<y>\d{4}|\d{2})(?!\d)")
@@ -38,7 +38,13 @@ TIME = re.compile(
     r"|(?:[.:](?P<mm>[0-5]\d))? ?(?P<part>[ap])\.?m\b\.?| ?Uhr\b)",
     re.IGNORECASE,
 )
-_HOURS = re.compile(r"(?<![\w.,:/-])([01]?\d|2[0-4]) ?[-–] ?([01]?\d|2[0-4])(?![\w.,:/-])")
+_HOURS = re.compile(
+    r"(?<![\w/-])(?<!\d[.,:])([01]?\d|2[0-4])(?: ?[-–] ?| (?:to|till|until|bis|a|al|alle|a las|à|às|as) )"
+    r"([01]?\d|2[0-4])(?: ?(?:h|Uhr)\b)?(?![\w/-]|[.,:]\d|\. ?[A-Z])",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(r"(?<=:\d\d),(?=\d)")
+"""A comma between two times with no blank behind it."""
 NUMBER = re.compile(r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?")
 _DECIMAL = re.compile(r"(?<![\w.,])\d+[.,]\d{1,2}(?![\d.,])")
 _GROUPS = re.compile(r"[.,' \u00a0\u202f](?=\d{3}(?!\d))")
@@ -99,7 +105,8 @@ def codes(text: str) -> frozenset[str]:
 def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequence]:
     """As :func:`forms`, of a text, without its codes."""
     found: set[Sequence] = set()
-    for pattern, read in ((DATE, _date), (OTHER_DATE, _date), (TIME, _time), (_HOURS, _hours)):
+    text = _LISTED.sub(", ", text)
+    for pattern, read in ((DATE, _date), (OTHER_DATE, _date), (_HOURS, _hours), (TIME, _time)):
         rest = text
         for match in pattern.finditer(text):
             read_forms = read(match, language, today)
@@ -111,6 +118,8 @@ def text_forms(text: str, language: str, today: date | None) -> frozenset[Sequen
         found |= _day(int(match["m"] or match["mm"]), int(match["d"]), language, today)
     for match in islice(NUMBER.finditer(text), _MANY):
         found |= _number(match, language)
+    if sequence(text) in {sequence(phrase) for phrase in spoken(language).none}:
+        found |= decimal_forms(Decimal(0), language)
     return frozenset(found | _words(text, language, today))
 
 
@@ -146,6 +155,9 @@ def _time(match: re.Match[str], language: str, today: date | None) -> frozenset[
 
 
 def _hours(match: re.Match[str], language: str, today: date | None) -> frozenset[Sequence]:
+    after = match.string[match.end() :]
+    if unit_after(after, language) or sequence(after, joints(language))[:1] in _months(language):
+        return frozenset()  # "3 to 5 weeks", "3 to 5 June"
     return time_forms(int(match[1]), 0, language) | time_forms(int(match[2]), 0, language)
 
 
@@ -180,6 +192,11 @@ def unit_after(text: str, language: str) -> str | None:
 
 
 @cache
+def _months(language: str) -> frozenset[Sequence]:
+    return frozenset().union(*months(language))
+
+
+@cache
 def _units(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     names = spoken(language).units.items()
     return tuple(
@@ -197,6 +214,7 @@ def _words(text: str, language: str, today: date | None) -> set[Sequence]:
         if not _NAMED & {value.kind for value in reading.values}:
             found -= {(word,) for word in plain[reading.start : reading.end]}
     for reading in readings:
+        found |= _days_before(words, reading, language, today)
         found.add(tuple(plain[reading.start : reading.end]))
         after = text[words[reading.end - 1].end :]
         for value in reading.values:
@@ -206,6 +224,21 @@ def _words(text: str, language: str, today: date | None) -> set[Sequence]:
                 if 12 < value.amount < 24 and words[reading.start].apart:  # "for the twenty-one"
                     found |= time_forms(value.amount, 0, language)
     return found
+
+
+def _days_before(words: list[Word], reading: Reading, language: str, today: date | None) -> frozenset[Sequence]:
+    """Days that stand before a day, and share its month with it: "25 and 26 December"."""
+    found: frozenset[Sequence] = frozenset()
+    for kind, amount in reading.values:
+        month, at = amount // 100, reading.start - 1
+        while kind == "day" and at >= 0 and (day := words[at].text).isdigit() and _is_day(month, int(day)):
+            found |= _day(month, int(day), language, today)
+            at -= 1
+    return found
+
+
+def _is_day(month: int, day: int) -> bool:
+    return 0 < day <= calendar.monthrange(LEAP_YEAR, month)[1]
 
 
 @lru_cache(maxsize=2048)
@@ -220,6 +253,8 @@ def value_forms(value: Value, language: str, today: date | None) -> frozenset[Se
         return time_forms(*divmod(amount, 60), language)
     if kind == "duration":
         return duration_forms(Decimal(amount), "minute", language)
+    if kind == "months":
+        return duration_forms(Decimal(amount), "month", language)
     if kind == "month":
         return months(language)[amount - 1]
     if kind == "month_end":
