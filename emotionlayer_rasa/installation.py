@@ -1,6 +1,6 @@
 """The distribution that this package is installed as, and the command that installs more of it.
 
-A hint names a command that works: what was installed from a wheel, a checkout or a repository need not be in an index.
+A hint names a command that works: what came from a wheel, a checkout or a repository need not be in an index.
 """
 
 from __future__ import annotations

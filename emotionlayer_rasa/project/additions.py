@@ -306,8 +306,8 @@ class _Planning:
         classes = [ACTIONS[name] for name in wanted if ACTIONS[name] not in self.project.our_actions]
         if self.wishes.remote_actions:
             self.notes.append(
-                f"Your action server needs the package too (here it came by: {install_command()}), and in its actions: "
-                f"from emotionlayer_rasa.actions import {', '.join(ACTIONS[name] for name in wanted)}"
+                f"Your action server needs the package too (here it came by: {install_command()}), and in its "
+                f"actions: from emotionlayer_rasa.actions import {', '.join(ACTIONS[name] for name in wanted)}"
             )
         elif classes:
             self._import(classes)
