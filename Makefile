@@ -61,12 +61,13 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 	@$(PIP) --editable '.[local-llm,whisper,report,train,teacher,dev]'
 	@touch $@
 
-# The page is tried in a real browser, replies are spoken by a real voice, and phones' recordings are read by ffmpeg:
-# programs of the system, not of pip.
-PROGRAMS := chromium espeak-ng ffmpeg
+# The page is tried in a real browser, replies are spoken by a real voice, phones' recordings are read by ffmpeg, and
+# conversations lie in real stores: programs of the system, not of pip.
+PROGRAMS := chromium espeak-ng ffmpeg redis-server postgresql
+COMMANDS := chromium espeak-ng ffmpeg redis-server pg_lsclusters
 
 programs:
-	@missing=; for program in $(PROGRAMS); do command -v $$program >/dev/null || missing=1; done; \
+	@missing=; for program in $(COMMANDS); do command -v $$program >/dev/null || missing=1; done; \
 	if [ "$$missing" ]; then \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 			|| { echo "The tests need more programs: sudo apt-get install $(PROGRAMS)" >&2; exit 1; }; \

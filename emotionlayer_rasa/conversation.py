@@ -273,10 +273,16 @@ def turns_of(session: Sequence[Event]) -> tuple[Turn, ...]:
             entity = emotion_entity(event) or {}
             label = entity.get("label", entity.get("value"))
             known = label if label in EMOTIONS or label == UNKNOWN else utterance.reading.label
-            turns.append(Turn(utterance, known, float(event.get("timestamp") or 0.0)))
+            turns.append(Turn(utterance, known, _time(event)))
         elif turns and _sets(event, STRATEGY) and event.get("value") in STRATEGIES:
             turns[-1] = replace(turns[-1], strategy=event["value"])
     return tuple(turns)
+
+
+def _time(event: Event) -> float:
+    """POSIX time of an event; 0 where a store holds none."""
+    time = event.get("timestamp")
+    return float(time) if isinstance(time, (int, float)) and abs(time) < 1e12 else 0.0
 
 
 def _profile(session: Iterable[Event]) -> EmotionalProfile | None:

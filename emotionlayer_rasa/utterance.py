@@ -263,7 +263,7 @@ class Utterance:
                 duration_s=float(record.get("duration_s", 0.0)),
                 timings_ms=dict(record.get("timings_ms", {})),
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             return utterance
 
     def to_context(self) -> dict[str, Any]:
@@ -295,7 +295,8 @@ def emotion_entity(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The entity ``emotion`` of a turn's event in the tracker; None where it has none."""
     parsed = event.get("parse_data")
     entities = parsed.get("entities") if isinstance(parsed, Mapping) else None
-    found = (entity for entity in entities or () if isinstance(entity, Mapping) and entity.get("entity") == ENTITY)
+    listed = entities if isinstance(entities, list) else []
+    found = (entity for entity in listed if isinstance(entity, Mapping) and entity.get("entity") == ENTITY)
     return next(found, None)
 
 

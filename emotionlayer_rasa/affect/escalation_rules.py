@@ -163,7 +163,7 @@ class Decision:
                     for reading in record["readings"]
                 },
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             return None
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
+from math import isfinite
 from statistics import fmean
 from types import MappingProxyType
 from typing import Any, Mapping, Sequence
@@ -130,9 +131,9 @@ class EmotionalProfile:
                 },
             )
             dated = datetime.fromisoformat(profile.updated).tzinfo is not None
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             return None
-        return profile if dated else None
+        return profile if dated and isfinite(profile.valence + profile.arousal + profile.dominance) else None
 
     def expired(self, now: datetime, days: float) -> bool:
         """Whether the last change was ``days`` or more before ``now`` (with a time zone)."""

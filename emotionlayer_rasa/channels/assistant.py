@@ -72,7 +72,7 @@ class Assistant:
         Raises:
             AssistantNotReadyError: Rasa runs without a model.
         """
-        if not agent.is_ready():
+        if agent is None or not agent.is_ready():
             raise AssistantNotReadyError(
                 "The Rasa server runs without a model. Train one with 'rasa train' and start the server again."
             )

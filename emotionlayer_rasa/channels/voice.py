@@ -101,8 +101,8 @@ class VoiceInput(InputChannel):
     ``EmotionExtractor`` read); what the memory makes of it is in the slots. When no word was heard, ``no_speech``
     is true, no turn is sent to Rasa, and there are no messages: say "pardon?" or wait for the caller.
 
-    ``GET /`` answers ``{"status": "ok"}`` once the models are loaded, else 503 with ``loading`` or ``failed``. A
-    browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
+    ``GET /`` answers ``{"status": "ok"}`` once the models are loaded and Rasa has one, else 503 with ``loading`` or
+    ``failed``. A browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
 
     ``WS /stream`` is a live call: see :mod:`emotionlayer_rasa.channels.wires.stream`. ``POST /twilio`` and
     ``WS /twilio`` are telephone calls: see :mod:`emotionlayer_rasa.channels.wires.twilio`.
@@ -184,7 +184,7 @@ class VoiceInput(InputChannel):
         @blueprint.listener("after_server_start")
         async def warm_up(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
             self._warming_up = asyncio.create_task(self.listener.warm_up(live=True))
-            self._warming_up.add_done_callback(_log_warm_up)
+            self._warming_up.add_done_callback(functools.partial(_log_warm_up, app))
 
         @blueprint.listener("after_server_stop")
         async def close(app: Sanic, loop: asyncio.AbstractEventLoop) -> None:
@@ -203,7 +203,7 @@ class VoiceInput(InputChannel):
             task = self._warming_up
             if task is None or not task.done():
                 return json({"status": "loading"}, status=503)
-            failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+            failure = _failure(task, request.app.ctx.agent)
             if isinstance(failure, errors.EmotionLayerError):
                 return json({"status": "failed", **error_body(failure.code, str(failure))}, status=503)
             return json({"status": "failed"}, status=503) if failure else json({"status": "ok"})
@@ -327,10 +327,23 @@ def _admission(calls: Calls, route: CallRoute) -> Handler:
     return admission
 
 
-def _log_warm_up(task: asyncio.Task[None]) -> None:
+def _failure(task: asyncio.Task[None], agent: Any) -> BaseException | None:
+    """Why a server cannot take calls, its models having been loaded or not; None where it can."""
     if task.cancelled():
+        return asyncio.CancelledError()
+    if task.exception() is not None:
+        return task.exception()
+    try:
+        Assistant.check_ready(agent)
+    except errors.AssistantNotReadyError as error:
+        return error
+    return None
+
+
+def _log_warm_up(app: Sanic, task: asyncio.Task[None]) -> None:
+    failure = _failure(task, app.ctx.agent)
+    if isinstance(failure, asyncio.CancelledError):
         return
-    failure = task.exception()
     if failure is None:
         logger.info("voice.ready")
     elif isinstance(failure, errors.EmotionLayerError):

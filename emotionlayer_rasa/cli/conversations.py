@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 from pathlib import Path
-from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence, TypeVar
 from urllib.parse import quote
 
-from emotionlayer_rasa.errors import ConfigurationError, ConversationsError
+from emotionlayer_rasa.cli.stores import events_of, ids_in, with_store
+from emotionlayer_rasa.errors import ConversationsError
+
+if TYPE_CHECKING:
+    from rasa.core.tracker_store import TrackerStore
 
 Events = Sequence[Mapping[str, Any]]
 T = TypeVar("T")
@@ -64,41 +66,11 @@ def read_store(endpoints: Path, senders: Sequence[str], digest: Digest[T]) -> li
         ConfigurationError: the file is missing, cannot be read, or names no tracker store.
         ConversationsError: the store cannot be read.
     """
-    from rasa.core.tracker_store import TrackerStore
-    from rasa.utils.endpoints import read_endpoint_config
 
-    if not endpoints.is_file():
-        raise ConfigurationError(
-            f"There is no file {endpoints}. Name it with --endpoints, or ask a server with --url."
-        )
-    try:
-        config = read_endpoint_config(str(endpoints), "tracker_store")
-    except Exception as error:  # whatever Rasa's YAML reader raises
-        raise ConfigurationError(
-            f"{endpoints} cannot be read ({type(error).__name__}). Check its indentation and quotes."
-        ) from None
-    if config is None or config.type is None:
-        raise ConfigurationError(
-            f"{endpoints} names no tracker store, so conversations are in the memory of the Rasa server. "
-            "Ask it with --url http://localhost:5005 --sender ID, or configure 'tracker_store:'."
-        )
-    # No domain is needed to read events, but replaying them without one logs an error for every slot.
-    logging.getLogger("rasa.shared.core.trackers").setLevel(logging.CRITICAL)
+    async def read(store: TrackerStore) -> list[T]:
+        return [digest(sender, await events_of(store, sender)) for sender in senders or await ids_in(store)]
 
-    async def read() -> list[T]:
-        store = TrackerStore.create(config)
-        digested = []
-        for sender in senders or sorted(await store.keys()):
-            tracker = await store.retrieve_full_tracker(sender)
-            digested.append(digest(sender, [event.as_dict() for event in tracker.events] if tracker else []))
-        return digested
-
-    try:
-        return asyncio.run(read())
-    except Exception as error:  # every store has errors of its own, and their texts may hold passwords
-        raise ConversationsError(
-            f"The tracker store of {endpoints} cannot be read ({type(error).__name__}). Check 'tracker_store:'."
-        ) from error
+    return with_store(endpoints, read)
 
 
 def read_dump(path: Path, senders: Sequence[str], digest: Digest[T]) -> list[T]:

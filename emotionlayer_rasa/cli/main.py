@@ -18,6 +18,7 @@ from emotionlayer_rasa.cli.judge import judge
 from emotionlayer_rasa.cli.llm import llm
 from emotionlayer_rasa.cli.models import models
 from emotionlayer_rasa.cli.nlg import nlg
+from emotionlayer_rasa.cli.privacy import privacy
 from emotionlayer_rasa.cli.report import report
 from emotionlayer_rasa.cli.train import train
 from emotionlayer_rasa.cli.train_replies import train_replies
@@ -43,7 +44,7 @@ def main() -> None:
 
 _COMMANDS = (
     *(adapt, analyze, benchmark, check, decisions, demo, doctor, evaluate),
-    *(init, judge, llm, models, nlg, report, train, train_replies, train_text),
+    *(init, judge, llm, models, nlg, privacy, report, train, train_replies, train_text),
 )
 for _command in _COMMANDS:
     main.add_command(_command)

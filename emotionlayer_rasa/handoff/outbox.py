@@ -143,6 +143,27 @@ class Outbox:
                     if entry is not None:
                         self.put(path.stem, Entry(entry.summary))
 
+    def forget(self, conversation: str) -> int:
+        """Remove what waits or has failed of a conversation, undelivered.
+
+        Args:
+            conversation: Rasa's id of it.
+
+        Returns:
+            How many summaries there were.
+        """
+        gone = 0
+        for kind in ("json", "failed"):
+            for path in self.folder.glob(f"*.{kind}"):
+                with self.claim(path.stem) as mine, contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+                    if (
+                        mine
+                        and json.loads(path.read_text(encoding="utf-8"))["summary"]["conversation"] == conversation
+                    ):
+                        path.unlink()
+                        gone += 1
+        return gone
+
     def tidy(self) -> None:
         """Remove what a crash has left, and the marks of deliveries that are older than :data:`REMEMBERED_S`."""
         for path in self.folder.glob("*.json"):

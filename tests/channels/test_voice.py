@@ -408,6 +408,21 @@ async def test_health_once_the_models_are_loaded(serve: Serve) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+async def test_a_server_without_a_rasa_model_is_not_well_until_it_has_one(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = EchoAgent()
+    agent.ready = False
+    async with serve(channel(), agent) as http:
+        answer = await http.get("/")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failed")
+        assert answer.json()["error"]["code"] == "assistant.not_ready"
+        assert "voice.ready" not in caplog.text
+        assert "rasa train" in caplog.text
+        agent.ready = True
+        assert (await http.get("/")).json() == {"status": "ok"}
+
+
 async def test_a_server_whose_models_were_not_loaded_to_the_end_is_not_well(serve: Serve) -> None:
     class Cancelled(FakeListener):
         async def warm_up(self, live: bool) -> None:
