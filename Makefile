@@ -77,4 +77,4 @@ programs:
 	fi
 
 clean:
-	rm -rf .venv models results demo-output .cache .rasa *.egg-info
+	rm -rf .venv build dist models results demo-output .cache .rasa *.egg-info

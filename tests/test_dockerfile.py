@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ def stages() -> dict[str, tuple[str, list[str]]]:
 
 
 def test_the_linter_has_nothing_to_say() -> None:
-    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{Path('/usr/local/bin')}")
+    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert program, "hadolint comes with the extra `dev`"
     done = subprocess.run([program, ROOT / "Dockerfile"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
