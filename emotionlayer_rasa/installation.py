@@ -41,4 +41,4 @@ def install_command(extra: str = "", options: Sequence[str] = ()) -> str:
 def _origin() -> Mapping[str, Any]:
     """What pip recorded of where the package came from (PEP 610); nothing where that was an index."""
     records = (found.read_text("direct_url.json") for found in metadata.distributions(name=DISTRIBUTION))
-    return json.loads(next(filter(None, records), "{}"))  # type: ignore[no-any-return]
+    return json.loads(next(filter(None, records), "{}"))
