@@ -2,6 +2,7 @@
 # make test    set everything up and run all tests (ARGS="-m server" …: the marks are in pyproject.toml)
 # make test-fast    the tests that have none of the marks in pyproject.toml (servers, training, whole sets of replies …)
 # make lint    style, types and the rules between the rooms
+# make dist    build sdist and wheel into dist/
 # make model   train the Rasa assistant of this folder
 # make clean   remove the environment and everything built
 
@@ -13,7 +14,7 @@ export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo test test-fast lint model clean programs
+.PHONY: demo test test-fast lint dist model clean programs
 
 # In another language the demo trains an assistant of its own.
 demo: .venv/.demo $(if $(findstring --language,$(ARGS)),,models/assistant.tar.gz)
@@ -31,6 +32,10 @@ lint: .venv/.test
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+
+dist: .venv/.test
+	rm -rf build dist *.egg-info
+	$(PY) -m build
 
 model: models/assistant.tar.gz
 
@@ -72,4 +77,4 @@ programs:
 	fi
 
 clean:
-	rm -rf .venv models results demo-output .cache .rasa *.egg-info
+	rm -rf .venv build dist models results demo-output .cache .rasa *.egg-info

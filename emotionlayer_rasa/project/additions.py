@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from emotionlayer_rasa.errors import ProjectError
+from emotionlayer_rasa.installation import install_command
 from emotionlayer_rasa.language import DEFAULT_LANGUAGE, language_code, languages, supported_language
 from emotionlayer_rasa.project import blocks
 from emotionlayer_rasa.project.blocks import ACTIONS, ASK_HUMAN, START, STOP
@@ -305,8 +306,8 @@ class _Planning:
         classes = [ACTIONS[name] for name in wanted if ACTIONS[name] not in self.project.our_actions]
         if self.wishes.remote_actions:
             self.notes.append(
-                "On your action server: pip install emotionlayer-rasa, and in its actions: from "
-                f"emotionlayer_rasa.actions import {', '.join(ACTIONS[name] for name in wanted)}"
+                f"Your action server needs the package too (here it came by: {install_command()}), and in its "
+                f"actions: from emotionlayer_rasa.actions import {', '.join(ACTIONS[name] for name in wanted)}"
             )
         elif classes:
             self._import(classes)
@@ -321,7 +322,7 @@ class _Planning:
         self.texts[path] = blocks.with_imports(self._text(path), classes, opening)
         if any(path for name in ("*ocker*", "compose.y*ml") for path in self.project.folder.glob(name)):
             self.notes.append(
-                "The image of your action server needs the package too: pip install emotionlayer-rasa"
+                f"The image of your action server needs the package too (here it came by: {install_command()})."
             )
 
     # credentials.yml, endpoints.yml

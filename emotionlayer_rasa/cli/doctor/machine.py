@@ -15,11 +15,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from emotionlayer_rasa.cli.doctor.findings import Finding
+from emotionlayer_rasa.installation import DISTRIBUTION
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.synthesis import SynthesisSettings
 
-DISTRIBUTION = "emotionlayer-rasa"
 _SHOWN = (DISTRIBUTION, "rasa", "rasa-sdk", "vosk", "onnxruntime")
 _SOUND_FILES = (
     ("WAV", "PCM_16"),
