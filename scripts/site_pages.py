@@ -1,7 +1,7 @@
 """A hook of mkdocs: pages take in text of other files, and link to files that are no pages.
 
-``<!-- include: PATH -->`` stands for a file of the repository, ``<!-- include: PATH#NAME -->`` for what lies in it between
-``<!-- NAME -->`` and ``<!-- end of NAME -->``. Links that lead out of ``docs/`` lead to the repository's page instead.
+``<!-- include: PATH -->`` stands for a file of the repository, ``<!-- include: PATH#NAME -->`` for what lies in it
+between ``<!-- NAME -->`` and ``<!-- end of NAME -->``. Links out of ``docs/`` lead to the repository's pages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The examples are what they say: each bot validates, has nothing left to add, and says something to all it understands."""
+"""The examples are what they say: a bot validates, has nothing left to add, and has words for what it knows."""
 
 from __future__ import annotations
 

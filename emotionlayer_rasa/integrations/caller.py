@@ -26,8 +26,8 @@ class Caller:
 
     Args:
         listener: what reads them; its transcriber is not used. It may be shared by all callers.
-        consent: whether emotion may be analysed; a function is asked before each reading. Who has not agreed is not
-            read, and what is known of the voice is forgotten.
+        consent: whether emotion may be analysed; a function is asked before each reading. Who has not agreed is
+            not read, and what is known of the voice is forgotten.
     """
 
     def __init__(self, listener: Listener, consent: Consent = True) -> None:
@@ -62,7 +62,8 @@ class Caller:
             language: its code, such as ``en`` or ``en-GB``; empty where it is not known: words are then not read.
 
         Returns:
-            The utterance; None where the caller has not agreed, or nothing could be heard: the conversation goes on.
+            The utterance; None where the caller has not agreed, or nothing could be heard: the conversation goes
+            on.
         """
         sound = bytes(self._sound)
         self._sound.clear()

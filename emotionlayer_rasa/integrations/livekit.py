@@ -7,8 +7,8 @@
     stt.on("utterance", lambda utterance: print(utterance.affect.state, utterance.affect.strategy))
     session = AgentSession(stt=stt, ...)
 
-An STT that does not stream is wrapped in livekit's ``StreamAdapter`` first. A final transcript waits for its reading,
-some tens of milliseconds.
+An STT that does not stream is wrapped in livekit's ``StreamAdapter`` first. A final transcript waits for its
+reading, some tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class EmotionSTT(STT[Literal["utterance"]]):
     """Puts the emotion of voice and words beside the final transcripts of another STT.
 
     ``metadata["emotionlayer"]`` of the first alternative is :meth:`Utterance.to_metadata`;
-    ``Utterance.from_metadata(data.text, data.metadata)`` reads it. The event ``utterance`` comes with the record itself.
-    Each stream is one caller.
+    ``Utterance.from_metadata(data.text, data.metadata)`` reads it. The event ``utterance`` comes with the record
+    itself. Each stream is one caller.
 
     Args:
         stt: hears the words.

@@ -1,12 +1,12 @@
-"""A processor for Pipecat that puts the emotion beside transcripts; it stands right behind the STT, whichever it is.
+"""A processor for Pipecat that puts the emotion beside transcripts; it stands right behind the STT.
 
 ::
 
     listener = Listener()
     pipeline = Pipeline([transport.input(), stt, EmotionProcessor(listener), aggregator.user(), llm, ...])
 
-The STT must pass the caller's sound on (``audio_passthrough``, as it does unless told otherwise). A transcript waits for
-its reading, some tens of milliseconds.
+Any STT will do; it must pass the caller's sound on (``audio_passthrough``, as it does unless told otherwise). A
+transcript waits for its reading, some tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class EmotionFrame(DataFrame):
 class EmotionProcessor(FrameProcessor):
     """Reads the voice of one caller and the words of each transcript.
 
-    Passes every frame on. Before a :class:`TranscriptionFrame` comes an :class:`EmotionFrame`, and the transcript's
-    ``metadata["emotionlayer"]`` is :meth:`Utterance.to_metadata`; ``Utterance.from_metadata(frame.text,
-    frame.metadata)`` reads it.
+    Passes every frame on. Before a :class:`TranscriptionFrame` comes an :class:`EmotionFrame`, and the
+    transcript's ``metadata["emotionlayer"]`` is :meth:`Utterance.to_metadata`, which
+    ``Utterance.from_metadata(frame.text, frame.metadata)`` reads.
 
     Args:
         listener: reads voice and words.

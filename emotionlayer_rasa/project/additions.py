@@ -301,7 +301,8 @@ class _Planning:
         if self._of_the_bot("action_validate_slot_mappings"):
             self.notes.append(
                 "The bot's own action_validate_slot_mappings stays. Derived from "
-                "emotionlayer_rasa.actions.ValidateEmotionSlots it fills the slots of docs/add-to-a-bot.md as well."
+                "emotionlayer_rasa.actions.ValidateEmotionSlots it fills the emotion slots as well "
+                "(docs/add-to-a-bot.md)."
             )
         classes = [ACTIONS[name] for name in wanted if ACTIONS[name] not in self.project.our_actions]
         if self.wishes.remote_actions:
@@ -343,8 +344,8 @@ class _Planning:
             self._add(path, ["llm"], blocks.llm(self.wishes.llm, self.wishes.llm_model))
             self.notes.append(
                 "The language model words what action_empathetic_reply says: name that action in rules or "
-                "stories, with wordings for your intents (docs/add-to-a-bot.md). For the responses that the bot has "
-                "already, see `emotionlayer nlg`."
+                "stories, with wordings for your intents (docs/add-to-a-bot.md). For the responses that the bot "
+                "has already, see `emotionlayer nlg`."
             )
         if self.wishes.transfer and there.get("handoff") is None:
             self._add(path, ["handoff"], blocks.handoff(self.wishes.transfer))

@@ -1,4 +1,4 @@
-"""The additions of docs/add-to-a-bot.md in a bot that was there before: that of ``rasa init``, with the page's YAML.
+"""The additions of docs/add-to-a-bot.md in a bot that was there before, ``rasa init``'s, with the page's YAML.
 
 Every dialogue of the bot's stories and rules goes on as it did, whatever the emotion and however many of the
 additions are made.

@@ -42,5 +42,3 @@ def speech() -> dict[str, bytes]:
     return {
         emotion: (waveform.samples * 32767).astype(np.int16).tobytes() for emotion, waveform in waveforms.items()
     }
-
-

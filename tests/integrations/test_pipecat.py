@@ -12,7 +12,7 @@ from pipecat.transcriptions.language import Language
 
 from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.integrations.pipecat import EmotionFrame, EmotionProcessor
-from emotionlayer_rasa.utterance import METADATA_KEY, Utterance
+from emotionlayer_rasa.utterance import METADATA_KEY
 
 COMPLAINT = "this is the third time that the parcel is broken"
 
@@ -58,6 +58,13 @@ def test_an_interruption_does_not_lose_what_was_said(listener: Listener, speech:
         await asyncio.sleep(1)
         return True
 
-    frames = [*sound(speech["anger"]), SleepFrame(), transcript(), SleepFrame(), InterruptionFrame(), SleepFrame(2)]
+    frames = [
+        *sound(speech["anger"]),
+        SleepFrame(),
+        transcript(),
+        SleepFrame(),
+        InterruptionFrame(),
+        SleepFrame(2),
+    ]
     passed = run(EmotionProcessor(listener, slow_consent), *frames)
     assert [type(frame) for frame in passed] == [InterruptionFrame, EmotionFrame, TranscriptionFrame]

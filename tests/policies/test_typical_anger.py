@@ -1,4 +1,4 @@
-"""Anger as it is written and spoken, against the rules that docs/add-to-a-bot.md and config.yml give as examples."""
+"""Anger as it is written and spoken, against the examples of docs/add-to-a-bot.md and config.yml."""
 
 from __future__ import annotations
 
