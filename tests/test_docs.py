@@ -26,7 +26,7 @@ PAGES = sorted(
 PLACEHOLDER = re.compile(r"<[^>]*>|\bxx\b|\{[^}]*\}|…")
 """In a path: a language, a name."""
 OTHERS = {
-    *("cd", "curl", "export", "git", "pip", "pyenv", "ollama", "vllm", "sha256sum", "apt"),
+    *("cd", "curl", "export", "git", "mkdir", "pip", "pyenv", "ollama", "vllm", "sha256sum", "apt"),
     *("python", "make", "rasa", "emotionlayer"),
 }
 """What command lines may begin with; the last four are looked into."""
