@@ -58,7 +58,7 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 
 .venv/.test: .venv/.demo
 	@echo "Installing what the tests need (PyTorch too)"
-	@$(PIP) --editable '.[local-llm,whisper,report,train,teacher,dev]'
+	@$(PIP) --editable '.[local-llm,whisper,report,train,teacher,dev,docs]'
 	@touch $@
 
 # The page is tried in a real browser, replies are spoken by a real voice, phones' recordings are read by ffmpeg, and

@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, ContextManager, Iterator, Mapping
 
@@ -42,6 +43,8 @@ MODEL_INPUTS = [
     "emotionlayer_rasa/languages/en/spacy/**/*",
 ]
 
+
+collect_ignore = [] if find_spec("mkdocs") else ["test_site.py"]
 
 MARKED_BY_FIXTURE = {
     "rasa": "server",

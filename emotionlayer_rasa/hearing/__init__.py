@@ -18,6 +18,7 @@ threads, so the event loop never waits for a model. The emotion is read when the
 sure that the utterance is over, and is ready when that is known.
 """
 
+from emotionlayer_rasa.hearing.consent import Consent
 from emotionlayer_rasa.hearing.events import (
     Discarded,
     DiscardReason,
@@ -28,7 +29,7 @@ from emotionlayer_rasa.hearing.events import (
     SpeechStarted,
 )
 from emotionlayer_rasa.hearing.listener import Listener
-from emotionlayer_rasa.hearing.session import Consent, LiveSession
+from emotionlayer_rasa.hearing.session import LiveSession
 from emotionlayer_rasa.hearing.settings import ListenerSettings, LiveSettings
 
 __all__ = [

@@ -9,9 +9,10 @@ from typing import Sequence
 from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
 from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.errors import BusyError
+from emotionlayer_rasa.hearing.consent import Consent
 from emotionlayer_rasa.hearing.engines import Engines
 from emotionlayer_rasa.hearing.recording import hear_recording
-from emotionlayer_rasa.hearing.session import Consent, LiveSession
+from emotionlayer_rasa.hearing.session import LiveSession
 from emotionlayer_rasa.hearing.settings import ListenerSettings
 from emotionlayer_rasa.hearing.workers import Workers
 from emotionlayer_rasa.logs import describe
@@ -83,7 +84,7 @@ class Listener:
         *,
         encoding: RawEncoding | None = None,
         sample_rate: int = SAMPLE_RATE,
-        transcript: bool = True,
+        transcript: bool | Transcript = True,
         emotion: bool = True,
         caller: CallerVoice | None = None,
     ) -> Utterance:
@@ -93,7 +94,7 @@ class Listener:
             data: the bytes of an audio file, or raw samples.
             encoding: None for a file, else the encoding of raw samples (see :func:`decode_raw`).
             sample_rate: samples a second of raw samples, Hz.
-            transcript: False skips the words.
+            transcript: False skips the words; a transcript is what another engine heard, and is read as it is.
             emotion: False only transcribes (the caller has not agreed to more): neither voice nor words are read
                 for emotion.
             caller: what is known of the speaker, which the utterance adds to; one utterance of a caller at a time.

@@ -20,7 +20,7 @@ async def hear_recording(
     limits: AudioLimits,
     encoding: RawEncoding | None,
     sample_rate: int,
-    transcript: bool,
+    transcript: bool | Transcript,
     emotion: bool,
     caller: CallerVoice | None,
 ) -> Utterance:
@@ -55,14 +55,16 @@ def _decode(
 
 
 def _understand(
-    engines: Engines, waveform: Waveform, transcript: bool, emotion: bool
+    engines: Engines, waveform: Waveform, transcript: bool | Transcript, emotion: bool
 ) -> tuple[Transcript, float, TextReading | None, float]:
     said, transcription_ms = _transcribe(engines, waveform, transcript)
     words, text_ms = engines.read_words(said, emotion)
     return said, transcription_ms, words, text_ms
 
 
-def _transcribe(engines: Engines, waveform: Waveform, wanted: bool) -> tuple[Transcript, float]:
+def _transcribe(engines: Engines, waveform: Waveform, wanted: bool | Transcript) -> tuple[Transcript, float]:
+    if isinstance(wanted, Transcript):
+        return wanted, 0.0
     if not wanted:
         return Transcript(""), 0.0
     transcriber = engines.transcriber

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections import deque
-from typing import Any, Awaitable, Callable, Sequence, TypeVar
+from typing import Any, Callable, Sequence, TypeVar
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from emotionlayer_rasa.audio import RawEncoding, StreamDecoder
 from emotionlayer_rasa.audio.endpointing import Resumed
 from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.errors import BusyError, EmotionLayerError
+from emotionlayer_rasa.hearing.consent import Consent, may_analyse
 from emotionlayer_rasa.hearing.engines import Engines, VoiceHeard
 from emotionlayer_rasa.hearing.events import Discarded, Final, Interim, LiveEvent, Partial, SpeechStarted
 from emotionlayer_rasa.hearing.joining import join, pool
@@ -32,9 +32,6 @@ from emotionlayer_rasa.utterance import EmotionReading
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-Consent = bool | Callable[[], bool | Awaitable[bool]]
-"""Whether emotion may be analysed: for all utterances, or asked (and awaited) for each."""
 
 _FRAME_S = 0.03
 _LONGEST_JOB_S = 1.0
@@ -234,7 +231,7 @@ class LiveSession:
             self._events.put_nowait(event)
             if not event.continues:
                 self._monologue.clear()
-            self._ongoing.allowed = await self._may_analyse()
+            self._ongoing.allowed = await may_analyse(self._consent)
         elif isinstance(event, InterimWindow):
             if ongoing.allowed and not self._workers.busy and (self._interim is None or self._interim.done()):
                 self._interim = asyncio.create_task(self._read_interim(ongoing, event))
@@ -256,14 +253,6 @@ class LiveSession:
             self._ongoing.early.cancel()
             self._ongoing.early = None
 
-    async def _may_analyse(self) -> bool:
-        try:
-            answer = self._consent() if callable(self._consent) else self._consent
-            return bool(await answer if inspect.isawaitable(answer) else answer)
-        except Exception as error:  # who cannot be asked has not agreed
-            logger.error("live.consent.failed %s", describe(error))
-            return False
-
     async def _read_interim(self, ongoing: _OngoingUtterance, window: InterimWindow) -> None:
         heard, prosody, _ = await self._workers.run(self._engines.read_voice, window.waveform, True, self._caller)
         if ongoing is self._ongoing:
@@ -273,7 +262,7 @@ class LiveSession:
         """The utterance that is over, with what voice and words tell; or that it is none."""
         said, noise = ended.transcript, Discarded("noise", ended.start_s, ended.end_s)
         # Asked again: the caller may have objected in the utterance before, which was not understood yet.
-        allowed = ongoing.allowed and await self._may_analyse()
+        allowed = ongoing.allowed and await may_analyse(self._consent)
         if not allowed:
             self._caller.forget()
         if not said.words and (not allowed or ended.speech_s < _WORDLESS_SPEECH_S):

@@ -149,7 +149,8 @@ class _Planning:
         recipe = self.project.config_content.get("recipe", "default.v1")
         if recipe != "default.v1":
             raise ProjectError(
-                f"The recipe '{recipe}' of config.yml is not known here. Add the plugin by hand: README.md."
+                f"The recipe '{recipe}' of config.yml is not known here. "
+                "Add the plugin by hand: docs/add-to-a-bot.md."
             )
         if not self.acts and (self.wishes.escalation or self.wishes.llm or self.wishes.transfer):
             raise ProjectError(
@@ -301,7 +302,8 @@ class _Planning:
         if self._of_the_bot("action_validate_slot_mappings"):
             self.notes.append(
                 "The bot's own action_validate_slot_mappings stays. Derived from "
-                "emotionlayer_rasa.actions.ValidateEmotionSlots it fills the slots of the README's table as well."
+                "emotionlayer_rasa.actions.ValidateEmotionSlots it fills the emotion slots as well "
+                "(docs/add-to-a-bot.md)."
             )
         classes = [ACTIONS[name] for name in wanted if ACTIONS[name] not in self.project.our_actions]
         if self.wishes.remote_actions:
@@ -343,8 +345,8 @@ class _Planning:
             self._add(path, ["llm"], blocks.llm(self.wishes.llm, self.wishes.llm_model))
             self.notes.append(
                 "The language model words what action_empathetic_reply says: name that action in rules or "
-                "stories, with wordings for your intents (README.md). For the responses that the bot has already,"
-                " see `emotionlayer nlg`."
+                "stories, with wordings for your intents (docs/add-to-a-bot.md). For the responses that the bot "
+                "has already, see `emotionlayer nlg`."
             )
         if self.wishes.transfer and there.get("handoff") is None:
             self._add(path, ["handoff"], blocks.handoff(self.wishes.transfer))

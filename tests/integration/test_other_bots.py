@@ -1,4 +1,4 @@
-"""The README's additions in a bot that was there before: the one of ``rasa init``, with the README's own YAML.
+"""The additions of docs/add-to-a-bot.md in a bot that was there before, ``rasa init``'s, with the page's YAML.
 
 Every dialogue of the bot's stories and rules goes on as it did, whatever the emotion and however many of the
 additions are made.
@@ -56,7 +56,7 @@ CONFIG: dict[str, Any] = {
     ],
 }
 
-# What the bot of this test has besides: an entity of its own, and a complaint for the README's rule.
+# What the bot of this test has besides: an entity of its own, and a complaint for the page's rule.
 MORE = """
 version: "3.1"
 intents: [complaint, order]
@@ -93,10 +93,9 @@ DIALOGUES = {
 ANGRY_COMPLAINT = ["utter_offer_human", "Shall I connect you with a person?"]
 
 
-def readme_steps(root: Path) -> dict[int, dict[str, Any]]:
-    """The fenced blocks of "Add it to your bot": step to language to content; the rule is step 0."""
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    text = readme.partition("## Add it to your bot")[2].partition("\n## ")[0]
+def guide_steps(root: Path) -> dict[int, dict[str, Any]]:
+    """The fenced blocks of the page: step to language to content; the rule is step 0."""
+    text = (root / "docs" / "add-to-a-bot.md").read_text(encoding="utf-8")
     steps: dict[int, dict[str, Any]] = {}
     step = 0
     for line, language, block in re.findall(r"^(\*\*\d\.)|^```(yaml|python)\n(.*?)^```$", text, re.M | re.S):
@@ -136,7 +135,7 @@ def train(folder: Path) -> None:
 
 
 def make_bot(folder: Path, steps: Mapping[int, Mapping[str, Any]], upto: int, rule: bool = False) -> Path:
-    """The bot of ``rasa init`` with the README's first additions, and its rule where that is wanted."""
+    """The bot of ``rasa init`` with the page's first additions, and its rule where that is wanted."""
     create_initial_project(str(folder))
     more = yaml.safe_load(MORE)
     domain = yaml.safe_load((folder / "domain.yml").read_text(encoding="utf-8"))
@@ -170,7 +169,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 @pytest.fixture(scope="module")
 def steps(root: Path) -> dict[int, dict[str, Any]]:
-    return readme_steps(root)
+    return guide_steps(root)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +195,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, steps: Any, loop: Any, nowhe
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> Path:
-    """The bot with all additions, and the README's rule."""
+    """The bot with all additions, and the page's rule."""
     return make_bot(tmp_path_factory.mktemp("whole"), steps, 5, rule=True)
 
 

@@ -1,4 +1,4 @@
-"""Anger as it is written and spoken, against the rules that README.md and config.yml give as examples."""
+"""Anger as it is written and spoken, against the examples of docs/add-to-a-bot.md and config.yml."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 from emotionlayer_rasa.words import create_text_reader
 
 SHARED = Path(os.environ.get("EMOTIONLAYER_SHARED", Path(__file__).parents[3] / "shared")) / "speech" / "ravdess"
+GUIDE = "docs/add-to-a-bot.md"
 SHIPPED = Path(__file__).parents[1] / "data" / "ravdess"
 ANGRY_LINES = """
 I hate you all, this is terrible
@@ -92,7 +93,7 @@ def clips(emotion: str, actor: str) -> list[Path]:
 def example(root: Path, file: str) -> Rule:
     """The rule about anger that stays, as the file has it."""
     text = (root / file).read_text(encoding="utf-8")
-    if file == "README.md":
+    if file == GUIDE:
         (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if "EscalationPolicy" in block]
     (policy,) = [entry for entry in yaml.safe_load(text)["policies"] if entry["name"].endswith("EscalationPolicy")]
     (rule,) = [rule for rule in policy["rules"] if rule["name"] == "anger that stays"]
@@ -104,8 +105,8 @@ def fires(rule: Rule, *events: dict[str, Any]) -> bool:
     return decide([rule], conversation.memory, conversation.history, "", {}) is not None
 
 
-def test_two_angry_lines_fire_the_readmes_rule_and_calm_ones_do_not(root: Path) -> None:
-    rule = example(root, "README.md")
+def test_two_angry_lines_fire_the_guides_rule_and_calm_ones_do_not(root: Path) -> None:
+    rule = example(root, GUIDE)
     angry, calm = [typed(line) for line in ANGRY_LINES], [typed(line) for line in CALM_LINES]
     missed = [line for line, turn in zip(ANGRY_LINES, angry, strict=True) if not fires(rule, turn, turn)]
     assert (len(angry), len(calm)) == (22, 10)
@@ -113,7 +114,7 @@ def test_two_angry_lines_fire_the_readmes_rule_and_calm_ones_do_not(root: Path) 
     assert not any(fires(rule, *calm[: place + 1]) for place in range(len(calm)))
 
 
-@pytest.mark.parametrize("file", ["README.md", "config.yml"])
+@pytest.mark.parametrize("file", [GUIDE, "config.yml"])
 def test_two_angry_recordings_fire_the_examples_rule(root: Path, file: str) -> None:
     first, second, third = (spoken(path) for path in sorted(SHIPPED.glob("03-01-05-*.flac")))
     rule = example(root, file)

@@ -21,7 +21,7 @@ FILLS_SLOTS = "action_validate_slot_mappings"
 DISCLOSES = "action_session_start"
 SETS_CONSENT = "action_set_emotion_consent"
 HANDS_OVER = "action_escalate_to_human"
-README = "See 'Add it to your bot' in the README"
+GUIDE = "See docs/add-to-a-bot.md"
 
 _BOOL = ("bool",)
 SLOT_TYPES: Mapping[str, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ def pipeline(project: Project) -> Iterator[Finding]:
     """Whether ``config.yml`` has the component, in its place, and the policy's actions exist."""
     names = [str(part.get("name")) for part in project.components("pipeline")]
     if EXTRACTOR not in names:
-        yield Finding("config.yml", "error", f"The pipeline has no {EXTRACTOR}.", f"{README}, step 2.")
+        yield Finding("config.yml", "error", f"The pipeline has no {EXTRACTOR}.", f"{GUIDE}, step 2.")
     elif names[-1] != EXTRACTOR:
         yield Finding(
             "config.yml",
@@ -98,7 +98,7 @@ def trained_model(project: Project) -> Iterator[Finding]:
             "trained model",
             "error",
             f"{archive.name} was trained without {EXTRACTOR}.",
-            f"{README}, step 2; rasa train",
+            f"{GUIDE}, step 2; rasa train",
         )
     elif trained_by != _version("rasa"):
         yield Finding(
@@ -145,7 +145,7 @@ def slots(project: Project) -> Iterator[Finding]:
 
 def _entity_problems(project: Project) -> Iterator[Finding]:
     if ENTITY not in project.entities:
-        yield Finding("domain", "error", f"The entity '{ENTITY}' is missing.", f"{README}, step 3.")
+        yield Finding("domain", "error", f"The entity '{ENTITY}' is missing.", f"{GUIDE}, step 3.")
     elif project.entities[ENTITY].get("influence_conversation", True) is not False:
         yield Finding(
             "domain",
@@ -158,7 +158,7 @@ def _entity_problems(project: Project) -> Iterator[Finding]:
 def _slot_problems(project: Project) -> Iterator[Finding]:
     emotion = project.slots.get(ENTITY)
     if emotion is None:
-        yield Finding("domain", "error", "The slot 'emotion' is missing.", f"{README}, step 3.")
+        yield Finding("domain", "error", "The slot 'emotion' is missing.", f"{GUIDE}, step 3.")
     else:
         values = {str(value).lower() for value in emotion.get("values") or ()}
         if missing := [label for label in (*EMOTIONS, UNKNOWN) if label not in values]:
@@ -193,14 +193,14 @@ def _slot_problems(project: Project) -> Iterator[Finding]:
             "domain",
             "error",
             f"Nothing fills the slots {', '.join(unfilled)}.",
-            f"Add {FILLS_SLOTS} to 'actions:' and ValidateEmotionSlots to the action server. {README}, step 4.",
+            f"Add {FILLS_SLOTS} to 'actions:' and ValidateEmotionSlots to the action server. {GUIDE}, step 4.",
         )
     if HANDS_OVER in project.actions and ESCALATED not in project.slots:
         yield Finding(
             "domain",
             "error",
             f"{HANDS_OVER} sets the slot '{ESCALATED}', which is missing: a caller would be analysed on.",
-            f"{README}, step 3.",
+            f"{GUIDE}, step 3.",
         )
 
 
@@ -223,7 +223,7 @@ def consent(project: Project) -> Iterator[Finding]:
             "consent",
             "error",
             f"The slot '{CONSENT}' is missing: nobody can switch the analysis off.",
-            f"{README}, step 3.",
+            f"{GUIDE}, step 3.",
         )
     elif SETS_CONSENT not in project.actions or SETS_CONSENT not in project.run_actions:
         where = "rule or story runs" if SETS_CONSENT in project.actions else "domain names"
@@ -232,7 +232,7 @@ def consent(project: Project) -> Iterator[Finding]:
             "warning",
             f"No {where} {SETS_CONSENT}: callers cannot switch the analysis off, unless an action of yours "
             f"sets '{CONSENT}'.",
-            f"{README}, step 4, with a rule for each of the intents {', '.join(CONSENTS)}.",
+            f"{GUIDE}, step 4, with a rule for each of the intents {', '.join(CONSENTS)}.",
         )
     elif missing := [intent for intent in CONSENTS if intent not in project.intents]:
         yield Finding(
@@ -256,5 +256,5 @@ def consent(project: Project) -> Iterator[Finding]:
             "warning",
             f"The domain does not name {DISCLOSES}: unless your own greeting says it, callers are not told that "
             "voice and words are analysed, which is a duty in the European Union.",
-            f"{README}, step 4.",
+            f"{GUIDE}, step 4.",
         )

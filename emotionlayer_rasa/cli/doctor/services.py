@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from emotionlayer_rasa.cli.doctor.assistant import EXTRACTOR, README
+from emotionlayer_rasa.cli.doctor.assistant import EXTRACTOR, GUIDE
 from emotionlayer_rasa.cli.doctor.findings import Finding
 from emotionlayer_rasa.cli.doctor.project import CHANNEL, Project
 from emotionlayer_rasa.endpoints import expanded, read_section
@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Settings)
 SHORTEST_TOKEN = 16
 """Characters, below which a token can be guessed."""
 
-README_TOKEN = "choose-a-long-secret"
+GUIDE_TOKEN = "choose-a-long-secret"
 _TIMEOUT_S = 5.0
 
 
@@ -54,7 +54,7 @@ def channel(project: Project) -> Iterator[Finding]:
             "credentials.yml",
             "warning",
             "There is no voice channel: the assistant is typed to.",
-            f"{README}, step 1.",
+            f"{GUIDE}, step 1.",
         )
         return
     routes = create_routes(settings)
@@ -65,7 +65,7 @@ def channel(project: Project) -> Iterator[Finding]:
         yield Finding(
             "token", "warning", "Everyone who reaches the Rasa server can use the voice channel.", secret
         )
-    elif settings.token == README_TOKEN or len(settings.token) < SHORTEST_TOKEN:
+    elif settings.token == GUIDE_TOKEN or len(settings.token) < SHORTEST_TOKEN:
         yield Finding("token", "error", "The voice channel's token can be guessed.", secret)
     else:
         yield Finding("token", "ok", "The voice channel's routes are guarded by a token")
@@ -224,7 +224,7 @@ def replies(project: Project) -> Iterator[Finding]:
     settings = _section(HandoffSettings, "handoff", project)
     if settings is None:
         yield Finding(
-            "handoff", "warning", "Nobody is told of a handover, and callers hear so.", f"{README}, step 5."
+            "handoff", "warning", "Nobody is told of a handover, and callers hear so.", f"{GUIDE}, step 5."
         )
     elif not os.environ.get(settings.secret_env):
         yield Finding(
