@@ -4,8 +4,8 @@ The voice channel says in the metadata of a caller's turns what kind of call it 
 
     {"emotionlayer_call": {"transfer": true}}        # replies are spoken; the call can be passed on to a person
 
-and the slot ``session_started_metadata`` holds that when a session begins. An action says in the custom payload of a
-message what becomes of the call, once the message was heard::
+and the slot ``session_started_metadata`` holds that when a session begins. An action says in the custom payload of
+a message what becomes of the call, once the message was heard::
 
     {"call": "hang_up"}                              # or "transfer"
     {"spoken": "..."}                                # said in place of the message's text
@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 CALL_KEY = "emotionlayer_call"
-"""Key of a message's metadata. Other channels let their clients write it: it says nothing that they may not know."""
+"""Key of a message's metadata. Other channels let their clients write it, who gain nothing by that."""
 
 NEXT_KEY = "call"
 SPOKEN_KEY = "spoken"

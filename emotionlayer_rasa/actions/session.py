@@ -28,7 +28,7 @@ _STARTED_WITH = "session_started_metadata"
 class ActionSessionStart(SpeakingAction):
     """Starts a session as Rasa does, and opens with the disclosure and a greeting.
 
-    In a call that is spoken the disclosure is a short one; its text, where there is something to read, is the whole.
+    In a call that is spoken the disclosure is a short one; its text, for who can read it, is the whole.
 
     Who switched the analysis off in an earlier session, whose slots are carried over, is only greeted. One
     whose conversation begins anew (``/restart``, ``action_restart`` in a story) has heard both, and hears nothing.

@@ -32,7 +32,7 @@ class TurnSettings(Settings):
         model: the network's ONNX file; None takes the package's.
         threshold: probability, 0..1, from which a turn is complete.
         complete_ms: silence after which a turn has ended that is complete.
-        longest_ms: silence after which a turn has ended that is not, and the longest that a caller's pauses lead to.
+        longest_ms: silence after which a turn has ended that is not; a caller's pauses lead to no longer one.
         learn: whether a caller who pauses long within turns gets longer silences, from this call alone.
     """
 

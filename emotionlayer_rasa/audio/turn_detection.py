@@ -1,8 +1,8 @@
 """Has the caller finished? What a voice tells of that when it falls silent.
 
-Smart Turn 3 (BSD-2-Clause; https://github.com/pipecat-ai/smart-turn, 23 languages) hears the melody and the pace of
-the last eight seconds. Its ONNX file comes with the package pipecat-ai, of which nothing else is needed or imported:
-``pip install --no-deps pipecat-ai``.
+Smart Turn 3 (BSD-2-Clause; https://github.com/pipecat-ai/smart-turn, 23 languages) hears the melody and the pace
+of the last eight seconds. Its ONNX file comes with the package pipecat-ai, of which nothing else is needed, nor
+imported: ``pip install --no-deps pipecat-ai``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class TurnDetector(ABC):
         """How likely the speaker has finished, 0..1.
 
         Args:
-            samples: float32 of shape (n,) at 16 kHz, from the beginning of the utterance, or some seconds of it, to
-                the silence behind its last word.
+            samples: float32 of shape (n,) at 16 kHz: the utterance, or the last seconds of it, and the silence
+                behind its last word.
         """
 
 
@@ -67,7 +67,7 @@ class SmartTurnDetector(TurnDetector):
 
 
 def smart_turn_file() -> Path | None:
-    """Where the installed package pipecat-ai keeps the network; it is not imported (it needs much that we do not)."""
+    """Where the installed package pipecat-ai keeps the network; it is not imported (it needs much besides)."""
     spec = find_spec("pipecat")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for file in sorted(Path(folder).glob("audio/turn/smart_turn/data/smart-turn-v3*.onnx"), reverse=True):

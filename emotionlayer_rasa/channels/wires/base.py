@@ -53,8 +53,7 @@ class Wire(ABC):
         return type(self).transfer is not Wire.transfer
 
     async def transfer(self, target: str) -> bool:
-        """Pass the call on to a number, an address or a queue, and return when it has left us; the connection is closed
-        then.
+        """Pass the call on to a number, an address or a queue; when it has left us, the connection is closed.
 
         Args:
             target: in the words of the telephone system.
