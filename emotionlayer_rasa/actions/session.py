@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Sequence
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
@@ -14,7 +14,7 @@ from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.memory import EmotionalProfile
 from emotionlayer_rasa.call_control import is_call
-from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
+from emotionlayer_rasa.conversation import PROFILE, Event, carried_over, memory_days
 
 DISCLOSURES = ("disclosure", "disclosure_typed")
 """Situations that tell of the analysis: of voice and words, and of words alone."""
@@ -63,9 +63,19 @@ class ActionSessionStart(SpeakingAction):
         if opening is None:
             opening = ("disclosure",) if any(map(_GREETING.match, conversation.responses)) else _OPENING
         if situations := [name for name in opening if conversation.consent or name not in DISCLOSURES]:
-            spoken = is_call(conversation.slots.get(_STARTED_WITH))
+            spoken = is_call(_begun_with(conversation.events))
             say_template(dispatcher, conversation, *situations, spoken=spoken)
         return []
+
+
+def _begun_with(events: Sequence[Event]) -> Any:
+    """The metadata of the message that begins the session; those of an earlier one may still be in the slot."""
+    for event in reversed(events):
+        if event.get("event") == "slot" and event.get("name") == _STARTED_WITH:
+            return event.get("value")
+        if event.get("event") in ("user", "bot"):
+            return event.get("metadata") if event.get("text") == "/session_start" else None
+    return None
 
 
 def _opened_just_now(tracker: Tracker) -> bool:

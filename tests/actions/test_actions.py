@@ -274,15 +274,20 @@ CALL = {"emotionlayer_call": {"transfer": False}}
 
 
 def test_in_a_call_the_disclosure_is_short_and_its_text_whole(executor: ActionExecutor) -> None:
-    result = run(executor, "action_session_start", [], slots={"session_started_metadata": CALL})
+    begun = slot("session_started_metadata", CALL)
+    result = run(executor, "action_session_start", [begun])
     text, custom = result["responses"][0]["text"], result["responses"][0]["custom"]
     assert "keeps no recording" in text
     assert "keeps no recording" not in custom["spoken"]
     for part in ("automated", "tone of voice", "stop tone analysis", "What can I do"):
         assert part in custom["spoken"]
     assert "stop tone analysis" in custom["ssml"], "a voice elsewhere says the same"
-    typed = run(executor, "action_session_start", [])["responses"][0]
-    assert "spoken" not in (typed.get("custom") or {})
+    later = [begun, user("hello"), bot("Hello.")]
+    for events in ([], later, [*later, user("/session_start")]):
+        typed = run(executor, "action_session_start", events, slots={"session_started_metadata": CALL})
+        assert "spoken" not in (typed["responses"][0].get("custom") or {})
+    again = run(executor, "action_session_start", [*later, {**user("/session_start"), "metadata": CALL}])
+    assert "spoken" in again["responses"][0]["custom"]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ Keys are a turn when ``#`` is pressed or none for two seconds. Who says nothing 
 
 **A person.** With ``transfer: {to: …}`` beside ``twilio``, an action may pass the call on, once the caller has
 heard so: its TwiML is replaced through the REST API by a ``<Dial>`` (a number, or ``sip:…``) or an ``<Enqueue>``
-(``queue:NAME``). The stream ends there. Where nobody answers, Twilio asks the webhook again, the call comes back to
-its conversation, and the caller is told.
+(``queue:NAME``). The stream ends there. Where nobody answers, Twilio asks the webhook again, the call comes back
+to its conversation, and the caller is told.
 
 **Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
 
