@@ -2,9 +2,10 @@
 
 Callers of eight turns are made of the recordings of one speaker each, over the telephone's band. Every third one
 hesitates: each turn has a pause of .7 to 1.5 s cut into it, at the quietest place of its middle, as loud as the
-recording's own silence. ``cut``: turns with a pause that are ended in it, of all of those. ``wait``: seconds from
-the end of the last word (as voice activity sees it) until the turn is over, median of all turns, of fluent callers
-and of those who hesitate. ``added``: what that is more than with the fixed silence, median::
+recording's own silence. ``cut``: turns with a pause that are ended in it, of all of those; ``later``: without the
+first turn of each caller, when nothing is learnt yet. ``wait``: seconds from the end of the last word (as voice
+activity sees it) until the turn is over, median of all turns, of fluent callers and of those who hesitate.
+``added``: what that is more than with the fixed silence, median::
 
     python benchmarks/turns.py --manifest MANIFEST.csv --callers 24
     python benchmarks/turns.py --manifest MANIFEST.csv --model smart-turn-v3.2-cpu.onnx
@@ -165,12 +166,13 @@ def main(manifests: tuple[Path, ...], count: int, model: Path | None) -> None:
                 ways[name] = (TurnSettings(threshold=threshold, learn=learn), network)
     hesitant = [hesitates for hesitates, turns in made for _ in turns]
     click.echo(f"{len(made)} callers, {len(hesitant)} turns, {sum(hesitant)} of them with a pause of .7 to 1.5 s")
-    click.echo(f"{'':<22}{'cut':>7}{'wait':>8}{'fluent':>8}{'hesitant':>10}{'added':>8}")
+    click.echo(f"{'':<22}{'cut':>7}{'later':>7}{'wait':>8}{'fluent':>8}{'hesitant':>10}{'added':>8}")
     fixed: list[Outcome] = []
     for name, (settings, detector) in ways.items():
         outcomes = [outcome for _, turns in made for outcome in hold_call(turns, settings, detector)]
         fixed = fixed or outcomes
-        cut = statistics.mean(outcome.cut for outcome, paused in zip(outcomes, hesitant, strict=True) if paused)
+        cuts = [outcome.cut for outcome, paused in zip(outcomes, hesitant, strict=True) if paused]
+        cut, later = statistics.mean(cuts), statistics.mean(cuts[at] for at in range(len(cuts)) if at % TURNS)
         waits = [
             [
                 outcome.wait_s
@@ -185,9 +187,8 @@ def main(manifests: tuple[Path, ...], count: int, model: Path | None) -> None:
             if outcome.wait_s is not None and usual.wait_s is not None
         ]
         every, fluent, slow = map(statistics.median, waits)
-        click.echo(
-            f"{name:<22}{cut:>7.0%}{every:>8.2f}{fluent:>8.2f}{slow:>10.2f}{statistics.median(added):>8.2f}"
-        )
+        seconds = f"{every:>8.2f}{fluent:>8.2f}{slow:>10.2f}{statistics.median(added):>8.2f}"
+        click.echo(f"{name:<22}{cut:>7.0%}{later:>7.0%}{seconds}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ _HYSTERESIS = 0.15
 _SHORTEST_PAUSE_S = 0.15
 """An utterance at its longest is cut at a pause like this one."""
 _SMOOTHED_S = 0.06
-_CONTINUED = int(1.5 * SAMPLE_RATE)
+_CONTINUED = int(1.75 * SAMPLE_RATE)
 """Who speaks on within so many samples had not finished, whatever we thought: nobody has answered yet."""
 _BLOCK_S, _BLOCKS = 0.5, 10
 """The noise floor is the lowest level, over 0.06 s, of so many blocks of so many seconds: in 5 s speech dips."""

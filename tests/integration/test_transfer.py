@@ -51,7 +51,7 @@ async def test_a_caller_who_asks_for_a_person_is_put_through_and_comes_back(
             await phone.dial(socket, parameters)
             await phone.until("mark", 2)
             await phone.speak(spoken(data / "en_person.flac"))
-            await asyncio.wait_for(asyncio.gather(line(phone), phone.reading, return_exceptions=True), 120)
+            await asyncio.wait_for(asyncio.gather(line(phone), phone.reading, return_exceptions=True), 300)
             assert socket.close_code == 1000
     ((path, account, _, form),) = api.got
     assert (path, account) == (f"/2010-04-01/Accounts/AC1/Calls/{phone.call}.json", "AC1")
@@ -86,7 +86,7 @@ async def test_a_caller_who_asks_for_a_person_is_put_through_and_comes_back(
 async def test_a_goodbye_ends_the_call(assistant: Assistant) -> None:
     async with calling(address(assistant), sender="says-goodbye", speech="pcm16") as client:
         await client.send(message="/goodbye")
-        (goodbye, *_) = [message for message in await client.have("bot") if "custom" in message][-1:]
+        (goodbye, *_) = [message for message in await client.have("bot", 2) if "custom" in message][-1:]
         assert "oodbye" in goodbye["text"]
         assert goodbye["custom"]["call"] == "hang_up"
         await asyncio.wait_for(client.reading, 60)
