@@ -3,6 +3,7 @@
 from actions.orders import ActionLookUpOrder
 from emotionlayer_rasa.actions import (
     ActionEmpatheticReply,
+    ActionEndCall,
     ActionEscalateToHuman,
     ActionSessionStart,
     ActionSetEmotionConsent,
@@ -12,6 +13,7 @@ from emotionlayer_rasa.actions import (
 
 __all__ = [
     "ActionEmpatheticReply",
+    "ActionEndCall",
     "ActionEscalateToHuman",
     "ActionLookUpOrder",
     "ActionSessionStart",

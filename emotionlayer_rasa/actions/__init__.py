@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.actions.consent import ActionSetEmotionConsent, ActionSetEmotionMemory
+    from emotionlayer_rasa.actions.end_call import ActionEndCall
     from emotionlayer_rasa.actions.escalate_to_human import ActionEscalateToHuman
     from emotionlayer_rasa.actions.reply import ActionEmpatheticReply
     from emotionlayer_rasa.actions.session import ActionSessionStart
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "ActionEmpatheticReply": "reply",
+    "ActionEndCall": "end_call",
     "ActionEscalateToHuman": "escalate_to_human",
     "ActionSessionStart": "session",
     "ActionSetEmotionConsent": "consent",
@@ -27,6 +29,7 @@ _MODULES = {
 
 __all__ = [
     "ActionEmpatheticReply",
+    "ActionEndCall",
     "ActionEscalateToHuman",
     "ActionSessionStart",
     "ActionSetEmotionConsent",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Mapping
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
 from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.conversation import ActionConversation
+from emotionlayer_rasa.call_control import NEXT_KEY, SPOKEN_KEY
 from emotionlayer_rasa.conversation import default_language
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.logs import describe, hide_addresses
@@ -63,7 +64,7 @@ class SpeakingAction(Action, ABC):
     ) -> list[EventType]:
         """Call :meth:`answer`; if that fails, apologise and return :meth:`events_after_failure`."""
         try:
-            return await self.answer(dispatcher, ActionConversation(tracker, self.application_profile))
+            return await self.answer(dispatcher, ActionConversation(tracker, self.application_profile, domain))
         except Exception as error:
             logger.error("action.failed action=%s %s", self.name(), describe(error))
             if not dispatcher.messages:
@@ -77,18 +78,34 @@ class SpeakingAction(Action, ABC):
         return []
 
 
-def say(dispatcher: CollectingDispatcher, conversation: ActionConversation, reply: Reply) -> None:
+def say(
+    dispatcher: CollectingDispatcher,
+    conversation: ActionConversation,
+    reply: Reply,
+    payload: Mapping[str, Any] | None = None,
+) -> None:
     """Send a reply, over the channels that carry them with its speech settings.
 
     Rasa's own output channels deliver the payload as a second message, right behind the text; ``VoiceInput``
     delivers both in one.
+
+    Args:
+        dispatcher: takes the message.
+        conversation: gives the channel.
+        reply: what is said.
+        payload: what goes with the speech settings; it is sent over any channel.
     """
-    payload = reply.payload() if conversation.channel in PAYLOAD_CHANNELS else None
-    dispatcher.utter_message(text=reply.text, json_message=payload)
+    carried = reply.payload() if payload or conversation.channel in PAYLOAD_CHANNELS else None
+    dispatcher.utter_message(text=reply.text, json_message={**carried, **(payload or {})} if carried else None)
 
 
 def say_template(
-    dispatcher: CollectingDispatcher, conversation: ActionConversation, *situations: str, **facts: str
+    dispatcher: CollectingDispatcher,
+    conversation: ActionConversation,
+    *situations: str,
+    spoken: bool = False,
+    then: str | None = None,
+    **facts: str,
 ) -> None:
     """Say situations of ``replies.yml`` or the profile, one after the other in one message, to the letter.
 
@@ -96,11 +113,18 @@ def say_template(
         dispatcher: takes the message.
         conversation: gives tone, language, application profile and the slots.
         situations: keys of ``situations``.
+        spoken: the message goes to a call: shorter wordings are said there, and the text stays whole.
+        then: what becomes of the call once the message was heard; see :mod:`emotionlayer_rasa.call_control`.
         facts: values that go before the slots of the same name.
     """
     strategy, language = conversation.memory.current.strategy, conversation.language
     slots = {**conversation.slots, **facts}
     worded = (strategy, slots, language, conversation.said, conversation.application_profile)
-    drafts = [draft_reply(situation, *worded) for situation in situations]
-    text = " ".join(draft.text for draft in drafts)
-    say(dispatcher, conversation, Reply(text, "template", strategy, speech_payload(text, strategy, language)))
+
+    def text_of(spoken: bool) -> str:
+        return " ".join(draft_reply(situation, *worded, spoken=spoken).text for situation in situations)
+
+    text, said = text_of(False), text_of(spoken)
+    payload = {**({SPOKEN_KEY: said} if spoken else {}), **({NEXT_KEY: then} if then else {})}
+    reply = Reply(text, "template", strategy, speech_payload(said, strategy, language))
+    say(dispatcher, conversation, reply, payload)

@@ -9,6 +9,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import ActionConversation
+from emotionlayer_rasa.call_control import TRANSFER, can_transfer
 from emotionlayer_rasa.handoff import Handoff, summarise
 from emotionlayer_rasa.logs import describe
 
@@ -21,9 +22,10 @@ OFFER = "utter_offer_human"
 class ActionEscalateToHuman(SpeakingAction):
     """Sets the slot ``escalated``, posts a summary to those who take over, and tells the caller what came of it.
 
-    The slot ends the analysis of voice and words. Without ``handoff:`` in ``endpoints.yml`` nothing is posted: the
-    slot is all that a person can go by, and the caller is told to try another way. A caller who did not ask for a
-    person hears first that one should take over.
+    The slot ends the analysis of voice and words. A call that can be passed on (``transfer:`` in
+    ``credentials.yml``, and a telephone system that does so) is, once the caller has heard that. Else, without
+    ``handoff:`` in ``endpoints.yml`` nothing is posted: the slot is all that a person can go by, and the caller is
+    told to try another way. A caller who did not ask for a person hears first that one should take over.
 
     Raises:
         ConfigurationError: when the action server starts, for a wrong key or value under ``handoff:`` or
@@ -40,7 +42,11 @@ class ActionEscalateToHuman(SpeakingAction):
     async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Hand over and tell the caller, without promising when somebody takes over."""
         opening = () if _asked(conversation) else ("handoff_unasked",)
-        say_template(dispatcher, conversation, *opening, await self._hand_over(conversation))
+        state = await self._hand_over(conversation)
+        if can_transfer(conversation.call):
+            say_template(dispatcher, conversation, *opening, "handoff_transfer", then=TRANSFER)
+        else:
+            say_template(dispatcher, conversation, *opening, state)
         return self.events_after_failure()
 
     def events_after_failure(self) -> list[EventType]:

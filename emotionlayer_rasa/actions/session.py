@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Sequence
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import ActionExecuted, EventType, SessionStarted, SlotSet
@@ -12,25 +13,34 @@ from rasa_sdk.executor import CollectingDispatcher
 from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.affect.memory import EmotionalProfile
-from emotionlayer_rasa.conversation import PROFILE, carried_over, memory_days
+from emotionlayer_rasa.call_control import is_call
+from emotionlayer_rasa.conversation import PROFILE, Event, carried_over, memory_days
 
 DISCLOSURES = ("disclosure", "disclosure_typed")
 """Situations that tell of the analysis: of voice and words, and of words alone."""
 
+_OPENING = ("disclosure", "greet")
+_GREETING = re.compile("utter_(?:greet|hello|welcome)")
+_STARTED_WITH = "session_started_metadata"
+"""Rasa's slot for the metadata of the message that begins a session."""
+
 
 class ActionSessionStart(SpeakingAction):
     """Starts a session as Rasa does, and opens with the disclosure and a greeting.
+
+    In a call that is spoken the disclosure is a short one; its text, for who can read it, is the whole.
 
     Who switched the analysis off in an earlier session, whose slots are carried over, is only greeted. One
     whose conversation begins anew (``/restart``, ``action_restart`` in a story) has heard both, and hears nothing.
     An emotional profile that is older than ``EMOTIONLAYER_MEMORY_DAYS`` is not carried over.
 
     Attributes:
-        opening: situations of ``replies.yml`` that are said, in their order. A bot that greets by itself derives a
-            class without ``greet``; one that nobody speaks to says ``disclosure_typed``.
+        opening: situations of ``replies.yml`` that are said, in their order. A bot that nobody speaks to says
+            ``disclosure_typed``. None is the disclosure, and a greeting where the bot has no response of its own
+            for that (``utter_greet``, ``utter_welcome`` and the like), which would be a second one.
     """
 
-    opening: tuple[str, ...] = ("disclosure", "greet")
+    opening: tuple[str, ...] | None = None
 
     def name(self) -> str:
         """Name in ``domain.yml``."""
@@ -49,9 +59,23 @@ class ActionSessionStart(SpeakingAction):
 
     async def answer(self, dispatcher: CollectingDispatcher, conversation: ActionConversation) -> list[EventType]:
         """Say the disclosure, unless the analysis is off, and the greeting."""
-        if situations := [name for name in self.opening if conversation.consent or name not in DISCLOSURES]:
-            say_template(dispatcher, conversation, *situations)
+        opening = self.opening
+        if opening is None:
+            opening = ("disclosure",) if any(map(_GREETING.match, conversation.responses)) else _OPENING
+        if situations := [name for name in opening if conversation.consent or name not in DISCLOSURES]:
+            spoken = is_call(_begun_with(conversation.events))
+            say_template(dispatcher, conversation, *situations, spoken=spoken)
         return []
+
+
+def _begun_with(events: Sequence[Event]) -> Any:
+    """The metadata of the message that begins the session; those of an earlier one may still be in the slot."""
+    for event in reversed(events):
+        if event.get("event") == "slot" and event.get("name") == _STARTED_WITH:
+            return event.get("value")
+        if event.get("event") in ("user", "bot"):
+            return event.get("metadata") if event.get("text") == "/session_start" else None
+    return None
 
 
 def _opened_just_now(tracker: Tracker) -> bool:

@@ -9,6 +9,8 @@ from emotionlayer_rasa.audio.decoding import (
     load_audio,
 )
 from emotionlayer_rasa.audio.endpointing import Endpointer, EndpointSettings
+from emotionlayer_rasa.audio.patience import Patience, TurnSettings, create_turn_detector
+from emotionlayer_rasa.audio.turn_detection import TurnDetector
 from emotionlayer_rasa.audio.voice_activity import VoiceActivityDetector, create_detector
 from emotionlayer_rasa.audio.waveform import SAMPLE_RATE, Waveform
 
@@ -17,11 +19,15 @@ __all__ = [
     "AudioLimits",
     "EndpointSettings",
     "Endpointer",
+    "Patience",
     "RawEncoding",
     "StreamDecoder",
+    "TurnDetector",
+    "TurnSettings",
     "VoiceActivityDetector",
     "Waveform",
     "create_detector",
+    "create_turn_detector",
     "decode_audio",
     "decode_raw",
     "load_audio",

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pydantic
 
+from emotionlayer_rasa.audio.patience import Patience, TurnSettings
 from emotionlayer_rasa.audio.voice_activity import DetectorName, VoiceActivityDetector, create_detector
 from emotionlayer_rasa.audio.waveform import SAMPLE_RATE
 from emotionlayer_rasa.settings import Settings
@@ -28,6 +29,8 @@ _HYSTERESIS = 0.15
 _SHORTEST_PAUSE_S = 0.15
 """An utterance at its longest is cut at a pause like this one."""
 _SMOOTHED_S = 0.06
+_CONTINUED = int(1.75 * SAMPLE_RATE)
+"""Who speaks on within so many samples had not finished, whatever we thought: nobody has answered yet."""
 _BLOCK_S, _BLOCKS = 0.5, 10
 """The noise floor is the lowest level, over 0.06 s, of so many blocks of so many seconds: in 5 s speech dips."""
 
@@ -41,7 +44,7 @@ class EndpointSettings(Settings):
         start_ms: speech, within twice that time, after which an utterance begins.
         pre_roll_ms: sound before the first speech that is kept, so that no first sound is lost.
         post_roll_ms: sound after the last speech that is kept.
-        trailing_silence_ms: silence after which an utterance has ended.
+        trailing_silence_ms: silence after which an utterance has ended, where :class:`Patience` knows no better.
         min_speech_ms: an utterance with less speech is dropped.
         max_utterance_s: an utterance never gets longer. From half of it on, ever shorter pauses end it.
         noise_margin_db: how far above the noise floor a frame must be to be speech.
@@ -152,15 +155,21 @@ class Endpointer:
     Args:
         settings: when they begin and end.
         detector: tells speech; created from the settings where None.
+        patience: how long a silence ends an utterance; ``trailing_silence_ms``, or more for a caller who pauses
+            longer, where None.
 
     Raises:
         MissingExtraError: the detector's package is not installed.
     """
 
     def __init__(
-        self, settings: EndpointSettings = EndpointSettings(), detector: VoiceActivityDetector | None = None
+        self,
+        settings: EndpointSettings = EndpointSettings(),
+        detector: VoiceActivityDetector | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.settings = settings
+        self._patience = patience or Patience(TurnSettings(), settings.trailing_silence_ms)
         self._detector = detector or create_detector(settings.detector)
         self._floor = NoiseFloor(self._detector.frame)
         self._rest = np.empty(0, np.float32)
@@ -169,11 +178,15 @@ class Endpointer:
         """Sound before this belongs to an utterance that is over."""
         self._cut_after: int | None = None
         """Where the speech of the last utterance ended, if that was cut."""
+        self._silent_from: int | None = None
+        """Where the speech of the last utterance ended, if silence ended that."""
         self._start: int | None = None
         """Where the utterance begins that is going on."""
         self._speech: list[tuple[int, int]] = []
         """Stretches of speech: of the utterance, or of late."""
         self._paused = False
+        self._ends_after = 0
+        """Samples of silence that end the utterance, as far as is known."""
 
     @property
     def heard(self) -> int:
@@ -241,6 +254,9 @@ class Endpointer:
             return []
         onset = self._speech[0][0]
         self._start = max(self._free_from, onset - _samples(self.settings.pre_roll_ms))
+        if self._silent_from is not None and onset - self._silent_from < _CONTINUED:
+            self._patience.learn(onset - self._silent_from)
+        self._ends_after = self._patience.usual
         patience = _samples(self.settings.trailing_silence_ms)
         continues = self._cut_after is not None and onset - self._cut_after < patience
         return [Started(self._start, onset, continues)]
@@ -248,18 +264,22 @@ class Endpointer:
     def _go_on(self, speech: bool) -> list[Boundary]:
         found: list[Boundary] = []
         if speech:
-            self._note_speech()
             if self._paused:
                 self._paused = False
+                self._patience.learn(self._heard - self._detector.frame - self._speech[-1][1])
+                self._ends_after = self._patience.usual
                 found.append(Resumed(self._heard - self._detector.frame))
+            self._note_speech()
         silence = self._heard - self._speech[-1][1]
-        if silence >= _samples(self.settings.trailing_silence_ms):
-            return [self._end("silence")]
-        if silence >= self._longest_pause():
-            return [*found, self._end("length")]
         if not self._paused and silence >= _samples(self.settings.post_roll_ms):
             self._paused = True
+            assert self._start is not None
+            self._ends_after = self._patience.after(self._start, self._heard)
             found.append(Paused(self._utterance_end()))
+        if silence >= self._ends_after:
+            return [*found, self._end("silence")]
+        if silence >= self._longest_pause():
+            return [*found, self._end("length")]
         return found
 
     def _longest_pause(self) -> float:
@@ -268,7 +288,7 @@ class Endpointer:
         share = (self._heard - self._start) / (self.settings.max_utterance_s * SAMPLE_RATE)
         if share >= 1.0:
             return 0.0
-        longest = _samples(self.settings.trailing_silence_ms)
+        longest = self._ends_after
         shortest = min(longest, _SHORTEST_PAUSE_S * SAMPLE_RATE)
         return longest - max(0.0, 2 * share - 1) * (longest - shortest)
 
@@ -284,6 +304,7 @@ class Endpointer:
     def _end(self, reason: EndReason) -> Ended:
         end = Ended(self._utterance_end(), reason, self._heard, tuple(self._speech))
         self._cut_after = self._speech[-1][1] if reason == "length" else None
+        self._silent_from = self._speech[-1][1] if reason == "silence" else None
         self._forget()
         self._free_from = end.sample
         return end

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any, Awaitable, Callable
 
 from rasa.core.channels.channel import CollectingOutputChannel, UserMessage
+from rasa.shared.core.events import BotUttered, SlotSet
 
 from emotionlayer_rasa.affect.priority import priority
 from emotionlayer_rasa.channels.events import ConversationState
 from emotionlayer_rasa.channels.turns import TurnOrder
-from emotionlayer_rasa.conversation import Conversation
+from emotionlayer_rasa.conversation import ESCALATED, Conversation
 from emotionlayer_rasa.errors import AssistantNotReadyError, AssistantTimeoutError
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.taxonomy import UNKNOWN
@@ -118,6 +119,16 @@ async def last_utterance(agent: Any, sender: str) -> Utterance | None:
     tracker = await agent.tracker_store.retrieve(sender)
     turns = Conversation.from_rasa(tracker).turns if tracker else ()
     return turns[-1].utterance if turns else None
+
+
+async def take_back(agent: Any, sender: str, said: str) -> None:
+    """Note that no person has taken the conversation over after all, and what the caller was told of that."""
+    async with agent.lock_store.lock(sender):
+        tracker = await _tracker(agent, sender)
+        if ESCALATED in tracker.slots:
+            tracker.update(SlotSet(ESCALATED, False))
+        tracker.update(BotUttered(said))
+        await agent.tracker_store.save(tracker)
 
 
 async def state_of(agent: Any, sender: str) -> ConversationState:

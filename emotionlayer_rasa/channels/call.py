@@ -9,6 +9,7 @@ import time
 from typing import Any, Callable, Mapping
 
 from emotionlayer_rasa import errors
+from emotionlayer_rasa.call_control import HANG_UP, NEXT_KEY, TRANSFER
 from emotionlayer_rasa.channels.call_turns import CallTurns, wait_for
 from emotionlayer_rasa.channels.calls import Calls
 from emotionlayer_rasa.channels.commands import CallOptions
@@ -16,6 +17,7 @@ from emotionlayer_rasa.channels.events import BotMessage, CallEvent
 from emotionlayer_rasa.channels.reply import SpokenReply, spoken_text
 from emotionlayer_rasa.channels.silence import SilenceWatch
 from emotionlayer_rasa.channels.speaking import Speaker
+from emotionlayer_rasa.channels.transfer import transfer_wording
 from emotionlayer_rasa.hearing import (
     Discarded,
     Final,
@@ -85,6 +87,8 @@ class Call:
         self._style: dict[str, Any] = {}
         """Custom payload of the assistant's last message."""
         self._says_goodbye = False
+        self._next: str | None = None
+        """What an action wants to become of the call once the caller has heard it."""
         calls.add(self)
 
     def feed(self, data: bytes) -> None:
@@ -158,8 +162,26 @@ class Call:
 
     @property
     def over(self) -> bool:
-        """Whether we have said goodbye to a caller who says nothing."""
-        return self._says_goodbye and not (self.speaker and (self.speaker.speaking or self.speaker.paused))
+        """Whether we have said goodbye: to a caller who says nothing, or as an action wants."""
+        return (self._says_goodbye or self._next == HANG_UP) and self._quiet
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it shall be passed on to a person now: the caller has heard so."""
+        return self._next == TRANSFER and self._quiet
+
+    @property
+    def _quiet(self) -> bool:
+        speaker = self.speaker
+        return not (self._turns.open or self._caller_speaks or (speaker and (speaker.speaking or speaker.paused)))
+
+    async def come_back(self) -> None:
+        """No person took the call: tell the caller, and go on."""
+        self._next = None
+        told = transfer_wording(self._calls.language).nobody_answered
+        self._tell(BotMessage({"text": told}))
+        self._speak_of(told, self._style, None)
+        await self._turns.note_nobody_answered(told)
 
     def check(self) -> None:
         """Raise what the call has to end with; ask a caller who says nothing. To be called every second or so.
@@ -178,11 +200,10 @@ class Call:
 
     def _ask_the_silent(self) -> None:
         speaker, state = self.speaker, self._turns.state
-        busy = self._turns.open or self._caller_speaks or (speaker and (speaker.speaking or speaker.paused))
         # Whose microphone is off says nothing, nor who was asked to wait.
         deaf = time.monotonic() - self._fed_at > _FLOWS_S
         waits = self._style.get("wait") is True or (state is not None and state.escalated)
-        if not self._options.silence_prompts or not speaker or self._says_goodbye or busy or deaf or waits:
+        if not self._options.silence_prompts or not speaker or self._ending or not self._quiet or deaf or waits:
             self._silence.stir()
         elif prompt := self._silence.prompt(state.affect.strategy if state and state.affect else None):
             self._says_goodbye = prompt.last
@@ -190,9 +211,15 @@ class Call:
             self._tell(BotMessage({"text": prompt.text}))
             self.speak(prompt.text, self._style)
 
+    @property
+    def _ending(self) -> bool:
+        return self._says_goodbye or self._next is not None
+
     def _caller_is_there(self) -> None:
         self._silence.heard()
         self._says_goodbye = False
+        if self._next == HANG_UP:
+            self._next = None
 
     async def close(self) -> None:
         """End now. Turns that Rasa has are finished there; the recogniser's memory is given back."""
@@ -217,6 +244,8 @@ class Call:
         text = spoken_text(message, self._options.speak_buttons)
         style = message.get("custom")
         self._style = style if isinstance(style, dict) else {}
+        if self.speaker and self._style.get(NEXT_KEY) in (HANG_UP, TRANSFER):
+            self._next = self._style[NEXT_KEY]
         if text:
             self._speak_of(text, self._style, reply)
         if self.speaker:  # Rasa goes on to predict then, and nothing is sent meanwhile

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Awaitable, Callable, Coroutine, Mapping
 
 from emotionlayer_rasa import errors
-from emotionlayer_rasa.channels.assistant import last_utterance, may_analyse_now, state_of
+from emotionlayer_rasa.channels.assistant import last_utterance, may_analyse_now, state_of, take_back
 from emotionlayer_rasa.channels.calls import Calls, LiveOutput, SenderCall
 from emotionlayer_rasa.channels.events import (
     CallEvent,
@@ -93,6 +93,14 @@ class CallTurns:
     def note_prompt(self) -> None:
         """The caller says nothing, and was asked whether they were there: the next turn tells Rasa so."""
         self._prompts += 1
+
+    async def note_nobody_answered(self, told: str) -> None:
+        """The call came back from its transfer, and the caller was told so: no person has taken over."""
+        sender = self._call.sender
+        async with self._calls.assistant.order.turn(sender):
+            await take_back(self._agent(), sender, told)
+            self.forget_consent()
+            await self._tell_state()
 
     async def may_analyse(self) -> bool:
         """Whether emotion may be read now.

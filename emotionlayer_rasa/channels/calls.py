@@ -17,6 +17,7 @@ from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.reply import SpokenReply
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS
 from emotionlayer_rasa.channels.silence import SilenceSettings, silence_wordings
+from emotionlayer_rasa.channels.transfer import TransferSettings, transfer_wording
 from emotionlayer_rasa.hearing import Listener
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer
@@ -47,6 +48,7 @@ class CallSettings(Settings):
         idle_timeout_s: seconds without a word from either side after which a call is ended.
         interruptions: what interrupts a reply.
         silence: what a caller is asked who says nothing.
+        transfer: where calls are passed on to that an action hands over to a person; None where they are not.
         early_speech: whether the first sentence of a reply is spoken while a language model writes the rest.
         own_url: address at which the action server reaches this server for that, such as ``http://rasa:5005`` or
             ``https://bot.example.com/rasa``; None for this machine, at the port that the call came in at. Several
@@ -57,6 +59,7 @@ class CallSettings(Settings):
     idle_timeout_s: float = pydantic.Field(default=300.0, ge=1.0)
     interruptions: InterruptionSettings = InterruptionSettings()
     silence: SilenceSettings = SilenceSettings()
+    transfer: TransferSettings | None = None
     early_speech: bool = True
     own_url: str | None = pydantic.Field(default=None, regex=SERVER_ADDRESS)
 
@@ -94,6 +97,7 @@ class Calls:
         self.language = listener.settings.transcription.language
         self.judge = InterruptionJudge(settings.interruptions, self.language)
         silence_wordings(self.language)  # a wrong file stops the start
+        transfer_wording(self.language)
         self.limit = ConcurrencyLimit(
             settings.max_calls,
             "calls are open already. Try again when one has ended, or raise 'max_calls'.",

@@ -83,6 +83,11 @@ class Played:
 
 
 @dataclass(frozen=True)
+class NobodyAnswered:
+    """The call was passed on to a person, and comes back: nobody took it."""
+
+
+@dataclass(frozen=True)
 class EndOfUtterance:
     """The utterance that is going on ends here: its text so far is a turn."""
 
@@ -97,4 +102,4 @@ class HungUp:
     """The caller is gone: what was said becomes a turn, and the call ends."""
 
 
-Command = Start | Sound | TextMessage | KeyPressed | Played | EndOfUtterance | EndOfSound | HungUp
+Command = Start | Sound | TextMessage | KeyPressed | Played | NobodyAnswered | EndOfUtterance | EndOfSound | HungUp

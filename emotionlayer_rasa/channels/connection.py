@@ -6,11 +6,13 @@ import logging
 import time
 import uuid
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Iterable
 
 from sanic.request import Request
 
 from emotionlayer_rasa import errors
+from emotionlayer_rasa.call_control import call_metadata
 from emotionlayer_rasa.channels.assistant import is_new
 from emotionlayer_rasa.channels.call import Call
 from emotionlayer_rasa.channels.call_socket import CallSocket
@@ -21,6 +23,7 @@ from emotionlayer_rasa.channels.commands import (
     EndOfUtterance,
     HungUp,
     KeyPressed,
+    NobodyAnswered,
     Played,
     Sound,
     Start,
@@ -71,7 +74,7 @@ class CallConnection:
             while goes_on:
                 message = await self._socket.receive()
                 self._check()
-                if self._call and self._call.over:
+                if self._call and await self._ends(self._call):
                     break
                 goes_on = message is None or await self._take(message)
         except EOFError:
@@ -134,6 +137,8 @@ class CallConnection:
         elif isinstance(command, Played):
             if call.speaker:
                 call.speaker.played(command.id, command.seconds)
+        elif isinstance(command, NobodyAnswered):
+            await call.come_back()
         elif isinstance(command, EndOfUtterance):
             call.end_utterance()
             await self._catch_up(call)
@@ -141,6 +146,19 @@ class CallConnection:
             await call.finish()
         else:
             await call.end_sound()
+
+    async def _ends(self, call: Call) -> bool:
+        """Whether the call ends here: it was said goodbye to, or passed on to a person."""
+        transfer = self._calls.settings.transfer
+        if call.over:
+            await self._wire.hang_up()
+            return True
+        if not call.leaves:
+            return False
+        if transfer and await self._wire.transfer(transfer.to):
+            return True
+        await call.come_back()
+        return False
 
     async def _catch_up(self, call: Call) -> None:
         await call.caught_up()
@@ -158,6 +176,9 @@ class CallConnection:
             except errors.ConfigurationError as error:
                 raise errors.CallError(str(error)) from None
         self._count_as(self._calls.limit)
+        if options.speech and self._calls.synthesizer:
+            kind = call_metadata(self._calls.settings.transfer is not None and self._wire.transfers)
+            options = replace(options, metadata={**options.metadata, **kind})
         self._call = call = Call(self._calls, self._agent, sender, self._tell, options, self._own_url())
         self._keypad = Keypad(call.take_text, options.key_intent, options.key_pause_s)
         if start.announce:

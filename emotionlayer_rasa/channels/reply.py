@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping
 
+from emotionlayer_rasa.call_control import SPOKEN_KEY
 from emotionlayer_rasa.errors import CallerSpeaksError
 
 
@@ -47,8 +48,13 @@ class SpokenReply:
 
 
 def spoken_text(message: Mapping[str, Any], buttons: bool) -> str:
-    """What of a message is spoken; with ``buttons``, who cannot see them is told their titles."""
-    text = str(message.get("text") or "")
+    """What of a message is spoken: ``spoken`` of its custom payload, else its text.
+
+    With ``buttons``, who cannot see them is told their titles.
+    """
+    custom = message.get("custom")
+    spoken = custom.get(SPOKEN_KEY) if isinstance(custom, Mapping) else None
+    text = str(spoken or message.get("text") or "")
     if not buttons:
         return text
     titles = [button.get("title") for button in message.get("buttons") or () if isinstance(button, dict)]

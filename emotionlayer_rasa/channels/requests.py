@@ -14,6 +14,7 @@ from sanic.headers import parse_content_header
 from sanic.request import Request
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
+from emotionlayer_rasa.call_control import CALL_KEY
 from emotionlayer_rasa.early_speech import EARLY_SPEECH_KEY
 from emotionlayer_rasa.errors import (
     AudioTooLargeError,
@@ -322,7 +323,7 @@ def read_metadata(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError("'metadata' must be a JSON object.")
     _check_metadata_size(len(json.dumps(value)))
-    ours = (METADATA_KEY, INTERRUPTED_KEY, SILENCE_KEY, EARLY_SPEECH_KEY)
+    ours = (METADATA_KEY, INTERRUPTED_KEY, SILENCE_KEY, EARLY_SPEECH_KEY, CALL_KEY)
     return {key: item for key, item in value.items() if key not in ours}
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Callable, Literal, Sequence
 
 import emotionlayer_rasa
+from emotionlayer_rasa.audio.turn_detection import smart_turn_file
 from emotionlayer_rasa.audio.voice_activity import silero_file
 from emotionlayer_rasa.emotion.onnx_recognizer import NAMED_MODELS
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError
@@ -204,6 +205,15 @@ _OURS = (
         distribution="faster-whisper",
         obtain=f"{_WITH_WHISPER} (WebRTC's detector stands in for it)",
         locate=lambda _: silero_file(),
+    ),
+    Model(
+        name="smart-turn",
+        purpose="end of a turn",
+        licence="BSD-2-Clause",
+        language="",
+        distribution="pipecat-ai",
+        obtain="Install it with: pip install --no-deps pipecat-ai (silences learnt in the call stand in for it)",
+        locate=lambda _: smart_turn_file(),
     ),
     Model(
         name="smollm2",

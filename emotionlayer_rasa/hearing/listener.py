@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Sequence
 
-from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding
+from emotionlayer_rasa.audio import SAMPLE_RATE, RawEncoding, create_turn_detector
 from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.errors import BusyError
 from emotionlayer_rasa.hearing.consent import Consent
@@ -67,6 +67,7 @@ class Listener:
             ready = Transcript("ready", language=self.settings.transcription.language)
             await workers.run(engines.read_words, ready, True)
         if live:
+            await workers.run(create_turn_detector, self.settings.live.turns)
             self._preparing = asyncio.create_task(self._prepare())
 
     async def _prepare(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydantic
 
-from emotionlayer_rasa.audio import AudioLimits, EndpointSettings
+from emotionlayer_rasa.audio import AudioLimits, EndpointSettings, TurnSettings
 from emotionlayer_rasa.emotion import EmotionSettings
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.transcription import TranscriptionSettings
@@ -15,6 +15,7 @@ class LiveSettings(Settings):
 
     Attributes:
         endpointing: when an utterance begins and ends.
+        turns: how long a silence ends one, by caller and turn.
         max_live: sessions at the same time; one more is answered with :class:`BusyError`. None is four for each of
             the listener's ``workers``, which two cores keep up with where Vosk's small models transcribe
             (``benchmarks/streaming.py --part load``). The Whisper fallback hears one call on two cores.
@@ -25,6 +26,7 @@ class LiveSettings(Settings):
     """
 
     endpointing: EndpointSettings = EndpointSettings()
+    turns: TurnSettings = TurnSettings()
     max_live: int | None = pydantic.Field(default=None, ge=1, le=256)
     max_behind_s: float = pydantic.Field(default=5.0, gt=0.0, le=60.0)
     interim_every_s: float = pydantic.Field(default=1.0, ge=0.0, le=60.0)

@@ -12,7 +12,14 @@ from typing import Callable, Sequence
 
 import numpy as np
 
-from emotionlayer_rasa.audio import SAMPLE_RATE, Endpointer, StreamDecoder, Waveform
+from emotionlayer_rasa.audio import (
+    SAMPLE_RATE,
+    Endpointer,
+    Patience,
+    StreamDecoder,
+    Waveform,
+    create_turn_detector,
+)
 from emotionlayer_rasa.audio.endpointing import Boundary, Ended, EndReason, Resumed, Started
 from emotionlayer_rasa.hearing.events import Discarded, DiscardReason, Partial, SpeechStarted
 from emotionlayer_rasa.hearing.settings import LiveSettings
@@ -115,7 +122,11 @@ class StreamTranscriber:
             ModelError, MissingExtraError: a model cannot be had.
         """
         if self._endpointer is None:  # here, since it may load a model
-            self._endpointer = Endpointer(self._settings.endpointing)
+            endpointing, turns = self._settings.endpointing, self._settings.turns
+            patience = Patience(
+                turns, endpointing.trailing_silence_ms, create_turn_detector(turns), self._sound.between
+            )
+            self._endpointer = Endpointer(endpointing, patience=patience)
         began = time.perf_counter()
         samples = self.decoder.feed(data)
         if last:

@@ -40,10 +40,11 @@ class StrategyWording(Settings):
 
 
 class Case(Settings):
-    """Wordings that may be said once every slot in ``needs`` is filled."""
+    """Wordings that may be said once every slot in ``needs`` is filled; ``spoken``: shorter ones, for a call."""
 
     needs: tuple[str, ...] = ()
     say: tuple[str, ...]
+    spoken: tuple[str, ...] = ()
     by_strategy: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -120,6 +121,8 @@ def draft_reply(
     language: str = "en",
     said: Sequence[str] = (),
     profile: str = DEFAULT_PROFILE,
+    *,
+    spoken: bool = False,
 ) -> Draft:
     """Word a reply from the templates.
 
@@ -134,6 +137,7 @@ def draft_reply(
         language: one of :func:`emotionlayer_rasa.response.languages`.
         said: the assistant's messages so far, oldest first.
         profile: the application profile.
+        spoken: take the wordings for a call, where there are any.
     """
     wordings = replies(language, profile)
     chosen = wordings.situations.get(situation, wordings.situations[FALLBACK_SITUATION])
@@ -143,7 +147,7 @@ def draft_reply(
     facts = {name: facts[name] for name in case.needs}
 
     strategy = _known(strategy)
-    wording = case.by_strategy.get(strategy, ())
+    wording = (case.spoken if spoken else ()) or case.by_strategy.get(strategy, ())
     openers = wordings.strategies[strategy].openers if chosen.opener and not wording else ()
     bodies = [_template(text).render(facts) for text in wording or case.say]
     options: list[tuple[str, ...]] = [*product(openers, bodies)] if openers else [(body,) for body in bodies]

@@ -270,6 +270,55 @@ def test_a_bot_chooses_how_a_session_opens(
     assert result["events"][0]["event"] == "session_started"
 
 
+CALL = {"emotionlayer_call": {"transfer": False}}
+
+
+def test_in_a_call_the_disclosure_is_short_and_its_text_whole(executor: ActionExecutor) -> None:
+    begun = slot("session_started_metadata", CALL)
+    result = run(executor, "action_session_start", [begun])
+    text, custom = result["responses"][0]["text"], result["responses"][0]["custom"]
+    assert "keeps no recording" in text
+    assert "keeps no recording" not in custom["spoken"]
+    for part in ("automated", "tone of voice", "stop tone analysis", "Hello"):
+        assert part in custom["spoken"]
+    assert "stop tone analysis" in custom["ssml"], "a voice elsewhere says the same"
+    later = [begun, user("hello"), bot("Hello.")]
+    for events in ([], later, [*later, user("/session_start")]):
+        typed = run(executor, "action_session_start", events, slots={"session_started_metadata": CALL})
+        assert "spoken" not in (typed["responses"][0].get("custom") or {})
+    again = run(executor, "action_session_start", [*later, {**user("/session_start"), "metadata": CALL}])
+    assert "spoken" in again["responses"][0]["custom"]
+
+
+@pytest.mark.parametrize(
+    ("response", "greets"), [("utter_greet", False), ("utter_welcome_back", False), ("utter_goodbye", True)]
+)
+def test_a_bot_that_greets_by_itself_greets_once(response: str, greets: bool, executor: ActionExecutor) -> None:
+    domain = {**DOMAIN, "responses": {response: [{"text": "Hi"}]}}
+    text = run(executor, "action_session_start", [], domain=domain)["responses"][0]["text"]
+    assert ("Hello" in text) is greets
+    assert "tone of voice" in text
+
+
+def test_an_opening_that_a_bot_names_is_said_whatever_responses_it_has(
+    executor: ActionExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ActionSessionStart, "opening", ("disclosure", "greet"))
+    domain = {**DOMAIN, "responses": {"utter_greet": [{"text": "Hi"}]}}
+    text = run(executor, "action_session_start", [], domain=domain)["responses"][0]["text"]
+    assert "Hello" in text
+
+
+@pytest.mark.parametrize(("metadata", "ends"), [(CALL, True), ({}, False)])
+def test_goodbye_ends_a_call_that_is_spoken(
+    metadata: dict[str, Any], ends: bool, executor: ActionExecutor
+) -> None:
+    turn = {**user("bye"), "metadata": metadata}
+    (message,) = run(executor, "action_end_call", [turn], intent="goodbye")["responses"]
+    assert "oodbye" in message["text"]
+    assert ((message.get("custom") or {}).get("call") == "hang_up") is ends
+
+
 def test_an_action_that_nobody_names_is_not_served() -> None:
     """A bot's own action_session_start or action_validate_slot_mappings would have to compete with ours."""
     code = (
@@ -311,6 +360,28 @@ def test_escalation_is_marked_and_said_without_a_promise(executor: ActionExecuto
     result = run(executor, "action_escalate_to_human", [user(SECRET, ANGRY)], intent="ask_human")
     assert slots_of(result) == {"escalated": True}
     assert "colleague" in result["responses"][0]["text"]
+
+
+def test_a_call_that_can_be_passed_on_is_and_the_caller_hears_so_first(executor: ActionExecutor) -> None:
+    turn = {**user("a person please"), "metadata": {"emotionlayer_call": {"transfer": True}}}
+    result = run(executor, "action_escalate_to_human", [turn], intent="ask_human")
+    assert slots_of(result) == {"escalated": True}
+    (message,) = result["responses"]
+    assert message["custom"]["call"] == "transfer"
+    assert any(word in message["text"] for word in ("putting you through", "connect you", "passing your call on"))
+    unasked = run(executor, "action_escalate_to_human", [turn], intent="complaint")["responses"][0]
+    assert "person" in unasked["text"]
+    assert unasked["custom"]["call"] == "transfer"
+
+
+@pytest.mark.parametrize("metadata", [CALL, {"emotionlayer_call": True}, {}])
+def test_where_nothing_passes_a_call_on_nothing_pretends_so(
+    metadata: dict[str, Any], executor: ActionExecutor
+) -> None:
+    turn = {**user("a person please"), "metadata": metadata}
+    (message,) = run(executor, "action_escalate_to_human", [turn], intent="ask_human")["responses"]
+    assert "call" not in (message.get("custom") or {})
+    assert "another way" in message["text"]
 
 
 def test_the_caller_switches_the_analysis_off_and_on(executor: ActionExecutor) -> None:

@@ -150,7 +150,7 @@ def test_what_cannot_be_heard_is_refused(listener: Listener) -> None:
             listener.open_session(sample_rate=12)
 
     asyncio.run(call())
-    with pytest.raises(ConfigurationError, match=r"max_calls.*known here: endpointing, max_live"):
+    with pytest.raises(ConfigurationError, match=r"max_calls.*known here: endpointing, turns, max_live"):
         read_settings(ListenerSettings, {"live": {"max_calls": 3}}, "test")
 
 

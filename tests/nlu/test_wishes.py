@@ -51,6 +51,8 @@ def test_what_a_confirmation_tells_to_say_has_its_effect(code: str) -> None:
         first, second = replies(code).situations[situation].cases[0].say
         assert wish_of(first.rpartition(":")[2]) == wish
         assert wish_of(second.split('"')[1]) == wish
+    for spoken in replies(code).situations["disclosure"].cases[0].spoken:
+        assert wish_of(spoken.split('"')[1]) == STOP
 
 
 class Storage:

@@ -47,6 +47,25 @@ class Wire(ABC):
         """What is sent when a command was dealt with; None for a message that could not be read."""
         return ()
 
+    @property
+    def transfers(self) -> bool:
+        """Whether the protocol has a way to pass a call on."""
+        return type(self).transfer is not Wire.transfer
+
+    async def transfer(self, target: str) -> bool:
+        """Pass the call on to a number, an address or a queue; when it has left us, the connection is closed.
+
+        Args:
+            target: in the words of the telephone system.
+
+        Returns:
+            False where this wire cannot, or the telephone system refuses.
+        """
+        return False
+
+    async def hang_up(self) -> None:  # noqa: B027 - closing the connection ends most calls
+        """End the call, right before the connection is closed."""
+
     def write_end(self, error: errors.EmotionLayerError) -> Iterable[Message]:
         """The messages that tell why we end the call."""
         return (*self.write(Failed(error)), *self.write_reply(None))

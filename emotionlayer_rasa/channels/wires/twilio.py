@@ -15,6 +15,11 @@ The call opens with ``/session_start``, whose answer, the disclosure, is spoken 
 answers are spoken sentence by sentence, the titles of their buttons too, until the caller speaks or presses a key.
 Keys are a turn when ``#`` is pressed or none for two seconds. Who says nothing is asked whether they are there.
 
+**A person.** With ``transfer: {to: …}`` beside ``twilio``, an action may pass the call on, once the caller has
+heard so: its TwiML is replaced through the REST API by a ``<Dial>`` (a number, or ``sip:…``) or an ``<Enqueue>``
+(``queue:NAME``). The stream ends there. Where nobody answers, Twilio asks the webhook again, the call comes back
+to its conversation, and the caller is told.
+
 **Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
 
 **The sender** is ``tel-`` and the id of the call: each call is a conversation of its own, since the number that a
@@ -34,8 +39,9 @@ import logging
 import os
 import time
 from typing import Any, Iterable, Iterator, Mapping
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, urlencode
 
+import httpx
 import pydantic
 from sanic.request import Request, RequestParameters
 from sanic.response import HTTPResponse, text
@@ -48,6 +54,7 @@ from emotionlayer_rasa.channels.commands import (
     Command,
     HungUp,
     KeyPressed,
+    NobodyAnswered,
     Played,
     Sound,
     Start,
@@ -58,6 +65,7 @@ from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_form, read_json_object
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
 from emotionlayer_rasa.http_guard import error_body
+from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -68,6 +76,15 @@ _RATE = 8000
 _PIECE_BYTES = _RATE // 5
 """200 ms a message: little is on its way when the caller interrupts."""
 _TICKET_S = 60
+_API_S = 5.0
+_ROUTE = "/webhooks/voice/twilio"
+_PASSED_ON = "passed_on"
+"""Key of the address that Twilio asks when a call that we passed on is over: the conversation's id."""
+_BACK = "back"
+"""Parameter of the stream of a call that nobody took."""
+_TAKEN = frozenset({"completed", "answered", "bridged", "hangup", "redirected-from-bridged"})
+_NOT_TAKEN = frozenset({"busy", "no-answer", "failed", "canceled", "leave", "queue-full", "error", "system-error"})
+"""What Twilio tells of a call that was passed on, as ``DialCallStatus`` or ``QueueResult``."""
 _START_WITHIN_S = 5.0
 _UNSIGNED = 16
 """Websockets without a signature that may wait to begin."""
@@ -88,6 +105,8 @@ class TwilioSettings(Settings):
         resume_by_caller_id: whether who calls again, by the number shown, goes on with the same conversation.
         dtmf_intent: intent that pressed keys are sent as, ``/INTENT{"digits": "12"}``; None sends them as text.
         dtmf_pause_s: seconds without a key after which the keys are a turn.
+        api_url: Twilio's REST API, through which calls are passed on; regions have addresses of their own.
+        dial_timeout_s: seconds that it rings where a call is passed on to, until nobody answers.
     """
 
     public_url: str = pydantic.Field(regex=SERVER_ADDRESS)
@@ -95,6 +114,8 @@ class TwilioSettings(Settings):
     resume_by_caller_id: bool = False
     dtmf_intent: str | None = pydantic.Field(default=None, regex=r"^[\w-]+$")
     dtmf_pause_s: float = pydantic.Field(default=2.0, gt=0.0, le=30.0)
+    api_url: str = pydantic.Field(default="https://api.twilio.com", regex=SERVER_ADDRESS)
+    dial_timeout_s: int = pydantic.Field(default=20, ge=5, le=600)
 
 
 class TwilioRoute(CallRoute):
@@ -107,7 +128,7 @@ class TwilioRoute(CallRoute):
         ConfigurationError: the account's auth token is not set.
     """
 
-    path = "/twilio"
+    path = _ROUTE.removeprefix("/webhooks/voice")
     # Twilio's requests are signed, and so is the ticket with which its websocket begins.
     token = False
     webhook = True
@@ -123,6 +144,7 @@ class TwilioRoute(CallRoute):
         self.unsigned = ConcurrencyLimit(
             _UNSIGNED, "websockets without Twilio's signature wait to begin already. Try again."
         )
+        self._token = token
         self._key = token.encode()
         self._validator = RequestValidator(token)
         self._used: dict[str, float] = {}
@@ -182,12 +204,57 @@ class TwilioRoute(CallRoute):
         call = form.get("CallSid", "")
         if not call:
             raise errors.RequestError("The form has no 'CallSid': it is no call.")
-        sender = self.sender(str(form.get("From", "")), call)
+        passed_on_by = parse_qs(query).get(_PASSED_ON)
+        if passed_on_by is None:
+            return self._connect(path, call, self.sender(str(form.get("From", "")), call))
+        outcome = form.get("DialCallStatus") or form.get("QueueResult")
+        if outcome in _TAKEN:
+            twiml = VoiceResponse()
+            twiml.hangup()
+            return str(twiml)
+        logger.info("voice.telephone.nobody_answered outcome=%s", outcome if outcome in _NOT_TAKEN else "other")
+        return self._connect(path, call, passed_on_by[0], **{_BACK: "true"})
+
+    def _connect(self, path: str, call: str, sender: str, **parameters: str) -> str:
+        """TwiML with which a call is heard here."""
         twiml = VoiceResponse()
         stream = twiml.connect().stream(url=f"ws{self.settings.public_url[4:]}{path}")
-        stream.parameter(name="sender", value=sender)
-        stream.parameter(name="ticket", value=self.ticket(call, sender))
+        for name, value in {"sender": sender, "ticket": self.ticket(call, sender), **parameters}.items():
+            stream.parameter(name=name, value=value)
         return str(twiml)
+
+    async def pass_on(self, account: str, call: str, sender: str, target: str) -> bool:
+        """Have Twilio pass a call on; it asks us what to do when nobody answers.
+
+        Args:
+            account, call: Twilio's ids.
+            sender: id of the conversation, which the call comes back to.
+            target: ``queue:NAME``, ``sip:ADDRESS``, or a number.
+
+        Returns:
+            False where Twilio refuses or cannot be reached.
+        """
+        back = self._url(_ROUTE, urlencode({_PASSED_ON: sender}))
+        twiml = VoiceResponse()
+        if target.startswith("queue:"):
+            twiml.enqueue(target.removeprefix("queue:"), action=back)
+        else:
+            dial = twiml.dial(action=back, timeout=self.settings.dial_timeout_s)
+            (dial.sip if target.startswith("sip:") else dial.number)(target)
+        url = f"{self.settings.api_url}/2010-04-01/Accounts/{quote(account, '')}/Calls/{quote(call, '')}.json"
+        try:
+            async with httpx.AsyncClient(timeout=_API_S, auth=(account, self._token)) as client:
+                answer = await client.post(url, data={"Twiml": str(twiml)})
+        except (httpx.HTTPError, OSError) as error:
+            logger.error("voice.telephone.transfer_failed %s", describe(error))
+            return False
+        if not answer.is_success:
+            logger.error(
+                "voice.telephone.transfer_refused status=%d: check 'transfer', and 'auth_token_env' and 'api_url' "
+                "of 'twilio', in credentials.yml.",
+                answer.status_code,
+            )
+        return answer.is_success
 
     def _url(self, path: str, query: str) -> str:
         return f"{self.settings.public_url}{path}" + (f"?{query}" if query else "")
@@ -244,6 +311,12 @@ class TwilioWire(Wire):
         self._heard_s: dict[str, tuple[int, float]] = {}
         """By the name of a mark, what of which message has been heard when it comes back."""
         self._sent = (0, 0.0)
+        self._call = ("", "", "")
+        """Twilio's ids of account and call, and the conversation's."""
+
+    async def transfer(self, target: str) -> bool:
+        """Pass the call on, to ``queue:NAME``, ``sip:ADDRESS`` or a number."""
+        return await self._account.pass_on(*self._call, target)
 
     def read(self, message: Message) -> Iterable[Command]:
         """What a message of Twilio's asks for."""
@@ -321,6 +394,9 @@ class TwilioWire(Wire):
             key_intent=settings.dtmf_intent,
             key_pause_s=settings.dtmf_pause_s,
         )
+        self._call = (str(start.get("accountSid", "")), call, sender)
+        if parameters.get(_BACK):
+            return Start(sender, options), NobodyAnswered()
         # A company's callers share a number.
         return Start(sender, options, other_sender=f"{sender}-{call}"), TextMessage("/session_start")
 
