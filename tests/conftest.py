@@ -16,6 +16,7 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import httpx
 import hypothesis
+import phones
 import pytest
 import yaml
 from llm_endpoint import Endpoint
@@ -264,6 +265,7 @@ def assistant(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "public_url": "https://bot.test",
         "resume_by_caller_id": True,
     }
-    environment = {"OPENAI_API_KEY": "none", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN}
+    credentials["emotionlayer_rasa.VoiceInput"] |= phones.SETTINGS
+    environment = {"OPENAI_API_KEY": "none", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN, **phones.ENVIRONMENT}
     with serving(folder, endpoints, credentials, **environment) as http:
         yield Assistant(http, llm_port, folder / "logs")

@@ -262,8 +262,12 @@ class AudioSocketPhone(Phone):
     told_played = False
     kind = 0x10
 
+    @property
+    def asked(self) -> dict[str, str]:
+        return {"call": self.name}
+
     async def connect(self) -> None:
-        answer = await self.http.post(f"{self.url}?token={TOKEN}", data={"call": self.name})
+        answer = await self.http.post(f"{self.url}?token={TOKEN}", data=self.asked)
         assert answer.status_code == 200, answer.text
         self.uuid = uuid.UUID(answer.text)
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", AUDIOSOCKET_PORT)
@@ -274,7 +278,6 @@ class AudioSocketPhone(Phone):
 
     async def begin(self) -> None:
         await self.send_raw(message(0x01, self.uuid.bytes))
-        await self.send_sound(bytes(self.rate // 25))
 
     async def receive(self) -> tuple[int, bytes]:
         head = await self.reader.readexactly(3)
@@ -307,6 +310,10 @@ class WideAudioSocketPhone(AudioSocketPhone):
     """``channels/chan_audiosocket.c``, dialled with ``c(slin16)``."""
 
     kind, rate = 0x12, 16_000
+
+    @property
+    def asked(self) -> dict[str, str]:
+        return {"call": self.name, "sample_rate": "16000"}
 
 
 def message(kind: int, content: bytes = b"") -> bytes:

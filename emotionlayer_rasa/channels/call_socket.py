@@ -22,6 +22,8 @@ _UNSENT_TCP_BYTES = 16_384
 """What the network may keep for a reader who is slow: more would be heard too late."""
 _UNREAD_S = 5.0
 """Who has read nothing for so long does not read."""
+_IDLE_S = 0.5
+"""Asterisk ends an AudioSocket over which nothing comes for two seconds."""
 _LATE_S = 0.2
 """What came too late to be sent in time is sent faster, up to so many seconds."""
 
@@ -44,7 +46,7 @@ class CallSocket(ABC):
         return bool(self._unsent)
 
     async def receive(self) -> str | bytes | None:
-        """The next message; None where none came for a second.
+        """The next message; None where none came for a second or less.
 
         Raises:
             EOFError: the connection is closed.
@@ -176,9 +178,9 @@ class CallStream(CallSocket):
         """When the next frame is to be sent."""
 
     async def _receive(self) -> str | bytes | None:
-        # Kept where nothing comes for a second: half a message may have come.
+        # Kept where nothing comes for a while: half a message may have come.
         reading = self._reading = self._reading or asyncio.ensure_future(self._read(self._reader))
-        done, _ = await asyncio.wait({reading}, timeout=_RECEIVE_S)
+        done, _ = await asyncio.wait({reading}, timeout=_IDLE_S)
         if not done:
             return None
         self._reading = None

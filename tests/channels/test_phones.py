@@ -53,7 +53,12 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def channel(**values: Any) -> VoiceInput:
     settings = read_settings(VoiceSettings, {**phones.SETTINGS, "token": phones.TOKEN, **values}, "test")
-    return VoiceInput(settings, with_engines(CountingTranscriber()), ToneSynthesizer(), create_routes(settings))
+    return VoiceInput(
+        settings,
+        with_engines(CountingTranscriber(), live={"max_behind_s": 60}),
+        ToneSynthesizer(),
+        create_routes(settings),
+    )
 
 
 async def have(agent: EchoAgent, count: int) -> list[str]:
@@ -74,7 +79,8 @@ async def test_a_conversation(serve: Serve, phone: type[Phone]) -> None:
         opened = len(caller.played)
         await caller.speak(np.concatenate([SPEECH, silence(1.0)]))
         caller.plays = False
-        await caller.until(lambda: len(caller.played) > opened)
+        await have(agent, 2)
+        await caller.until(lambda: len(caller.played) > opened + 6400)
         await caller.press("1")
         if phone not in (AudioSocketPhone, phones.WideAudioSocketPhone):
             await caller.until(lambda: caller.stops)
@@ -148,7 +154,7 @@ class _Mute:
 
 
 @pytest.mark.parametrize(
-    "phone", [phone for phone in PHONES if phone is not StreamPhone], ids=lambda p: p.__name__
+    "phone", [phone for phone in PHONES if phone not in (StreamPhone, AsteriskPhone)], ids=lambda p: p.__name__
 )
 async def test_a_connection_that_does_not_begin_is_ended(serve: Serve, phone: type[Phone]) -> None:
     voice = channel()
@@ -222,16 +228,28 @@ async def test_a_uuid_is_good_once(serve: Serve) -> None:
         assert not caller.over.is_set()
 
 
+async def a_place(voice: VoiceInput) -> None:
+    """Wait until there is one for another call."""
+
+    async def wait() -> None:
+        while voice._calls and voice._calls.limit._count:
+            await asyncio.sleep(0.02)
+
+    await asyncio.wait_for(wait(), 30)
+
+
 async def test_half_a_message_harms_nobody_and_gives_the_place_back(serve: Serve) -> None:
-    agent = EchoAgent()
-    async with serve(channel(max_calls=1), agent) as http:
-        for part in (b"\x10", phones.message(0x10, bytes(320))[:-1]):
+    voice = channel(max_calls=1)
+    frame = phones.message(0x10, bytes(320))
+    async with serve(voice, EchoAgent()) as http:
+        for part in (b"\x10", frame[:-1]):
             async with AudioSocketPhone(http).call() as caller:
-                await caller.send_raw(phones.message(0x10, bytes(320))[:100])
+                await caller.send_raw(frame[:100])
                 await asyncio.sleep(0.05)
-                await caller.send_raw(phones.message(0x10, bytes(320))[100:])
+                await caller.send_raw(frame[100:])
                 await caller.until(lambda caller=caller: caller.played)
                 await caller.send_raw(part)
+            await a_place(voice)
         async with AudioSocketPhone(http).call() as caller:
             await caller.send_sound(b"\x01")  # half a sample
             await caller.send_sound(b"\x01")
@@ -240,25 +258,18 @@ async def test_half_a_message_harms_nobody_and_gives_the_place_back(serve: Serve
 
 async def test_a_client_that_does_not_read_is_ended(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_socket, "_UNREAD_S", 0.2)
-    agent = EchoAgent()
-    async with serve(channel(max_calls=1), agent) as http:
-        phone = AudioSocketPhone(http)
+    agent, voice = EchoAgent(), channel(max_calls=1)
+    async with serve(voice, agent) as http:
+        phone = type("Loud", (AudioSocketPhone,), {"asked": {"call": "loud", "sample_rate": "48000"}})(http)
         await phone.connect()
         phone.writer.close()
         deaf = socket.socket()
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(("127.0.0.1", phones.AUDIOSOCKET_PORT))
         deaf.sendall(phones.message(0x01, phone.uuid.bytes) + phones.message(0x16, bytes(1920)))
-        for _ in range(40):  # keys: each has more said
-            deaf.sendall(phones.message(0x03, b"1") * 30 + phones.message(0x03, b"#"))
-            await asyncio.sleep(0.25)
-            with contextlib.suppress(AssertionError, asyncio.TimeoutError):
-                async with AudioSocketPhone(http).call() as other:
-                    await other.speak(silence(0.02))
-                    await other.until(lambda other=other: other.played, 1)
-                    break
-        else:
-            pytest.fail("its place was not given back")
+        deaf.sendall(phones.message(0x03, b"1") * 200 + phones.message(0x03, b"#"))  # is said back at length
+        await have(agent, 2)
+        await a_place(voice)
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         deaf.close()
 
@@ -276,7 +287,6 @@ async def test_speech_over_audiosocket_is_paced(serve: Serve) -> None:
 
 async def test_a_silent_caller_hears_frames_so_that_asterisk_goes_on(serve: Serve) -> None:
     async with serve(channel(), EchoAgent()) as http, AudioSocketPhone(http).call() as caller:
-        await caller.speak(silence(0.02))
         await caller.until(lambda: len(caller.played) >= 1.4 * 16_000)
         opened = len(caller.played)
         await caller.until(lambda: len(caller.played) > opened, 10)
@@ -361,7 +371,7 @@ async def test_a_caller_who_is_told_goodbye_is_hung_up(serve: Serve) -> None:
     voice = channel(silence={"after_s": 0.5, "prompts": 1})
     async with serve(voice, EchoAgent()) as http, AudioSocketPhone(http).call() as caller:
         while not caller.over.is_set():
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, RuntimeError):
                 await caller.speak(silence(0.1), 0.02)
         assert caller.hung_up
 

@@ -1,6 +1,6 @@
 """AudioSocket: calls of Asterisk over TCP, at a port of its own (``audiosocket: {port: 9092}``).
 
-(https://docs.asterisk.org/Configuration/Channel-Drivers/AudioSocket/; Asterisk 16.? and all after it)
+(https://docs.asterisk.org/Configuration/Channel-Drivers/AudioSocket/; Asterisk 18 or later)
 
 A message is a kind (one byte), the length of what follows (two bytes, big endian), and that. We listen from the
 start of the Rasa server to its end, on this machine unless ``host`` says otherwise: nothing is encrypted.
@@ -8,7 +8,8 @@ start of the Rasa server to its end, on this machine unless ``host`` says otherw
 **The UUID** of a call, the first that Asterisk sends, lets it in. The dialplan gets it from ``POST
 /webhooks/voice/audiosocket``, with the channel's token and ``call=<name>``; it is good once, for a minute, and at
 this server. A connection without a good one is ended before it takes a call's place, and only a few may wait. The
-sender is ``tel-`` and the name of the call, or the UUID where it was given none.
+sender is ``tel-`` and the name of the call, or the UUID where it was given none. Sound has 8 kHz, as the
+application ``AudioSocket`` sends it; ``sample_rate=16000`` announces that of ``Dial(AudioSocket/…/c(slin16))``.
 
 Asterisk plays at once what comes: we send 20 ms in 20 ms. It tells nothing of what it has played, so we count.
 
@@ -81,8 +82,8 @@ class AudioSocketRoute(ListenerRoute, Webhook):
         self.waiting = ConcurrencyLimit(_WAITING, "AudioSocket connections wait to begin already. Try again.")
         self._settings = settings
         self._transfers = Transfers()
-        self._senders: TTLCache[str, str] = TTLCache(_UUIDS, _UUID_S)
-        """By the UUID that lets a call in."""
+        self._invited: TTLCache[str, tuple[str, int]] = TTLCache(_UUIDS, _UUID_S)
+        """Sender and sample rate, by the UUID that lets a call in."""
 
     def open(self) -> Wire:
         """The wire of a connection."""
@@ -98,27 +99,34 @@ class AudioSocketRoute(ListenerRoute, Webhook):
         await read_form(request)
         if ended := form_field(request, "ended"):
             return text(self._transfers.take(ended.lower()) or "")
-        return text(self.invite(form_field(request, "call")))
+        return text(self.invite(form_field(request, "call"), form_field(request, "sample_rate") or "8000"))
 
-    def invite(self, call: str = "") -> str:
-        """A new UUID, for the call of that name."""
+    def invite(self, call: str = "", sample_rate: str = "8000") -> str:
+        """A new UUID, for the call of that name, whose sound has so many samples a second.
+
+        Raises:
+            RequestError: the name is too long, or AudioSocket has no such rate.
+        """
+        rates = {str(rate): rate for rate in _RATES.values()}
+        if sample_rate not in rates:
+            raise errors.RequestError(f"'sample_rate' must be one of {', '.join(rates)}.")
         name = str(uuid.uuid4())
-        self._senders[name] = read_sender(f"tel-{call or name}")
+        self._invited[name] = read_sender(f"tel-{call or name}"), rates[sample_rate]
         return name
 
-    def let_in(self, name: str) -> str:
-        """Use a UUID up; gives the sender.
+    def let_in(self, name: str) -> tuple[str, int]:
+        """Use a UUID up; gives sender and sample rate.
 
         Raises:
             UnauthorizedError: it is none of ours, too old, or used already.
         """
-        sender: str | None = self._senders.pop(name, None)
-        if sender is None:
+        invited: tuple[str, int] | None = self._invited.pop(name, None)
+        if invited is None:
             raise errors.UnauthorizedError(
                 "The UUID of an AudioSocket connection is not known here. Let the dialplan get one with "
                 "POST /webhooks/voice/audiosocket, for each call, at most a minute before."
             )
-        return sender
+        return invited
 
 
 class AudioSocketWire(TelephoneWire):
@@ -135,12 +143,12 @@ class AudioSocketWire(TelephoneWire):
         self._door = door
         self._transfers = transfers
         self._name: str | None = None
-        self._sender = ""
-        self._kind: int | None = None
-        """Of the sound, once the call has begun."""
+        """The UUID, once the call has begun."""
+        self._kind = 0x10
+        """Of the sound."""
 
     def read(self, message: Message) -> Iterable[Command]:
-        """What a message of Asterisk's asks for; the call begins with the first sound, whose rate it tells."""
+        """What a message of Asterisk's asks for; the call begins with its UUID."""
         assert isinstance(message, bytes)
         kind, content = message[0], message[3:]
         if kind == _UUID:
@@ -153,17 +161,16 @@ class AudioSocketWire(TelephoneWire):
             return (KeyPressed(content.decode("ascii", "replace")),)
         if kind not in _RATES:
             raise errors.RequestError("An AudioSocket message has a kind that is not known here.")
-        if self._kind is None:
-            self._kind = kind
-            return (*self.begin(self._sender, "pcm16", _RATES[kind]), Sound(content))
         if kind != self._kind:
-            raise errors.RequestError("The sample rate of an AudioSocket connection changes.")
+            raise errors.RequestError(
+                f"Sound of {_RATES[kind]} Hz comes, and {_RATES[self._kind]} were announced. Ask for the UUID "
+                f"with sample_rate={_RATES[kind]}."
+            )
         return (Sound(content),)
 
     def write_speech(self, piece: SpeechPiece, mark: str) -> Iterator[Message]:
         """Frames of 20 ms."""
-        assert self._kind is not None
-        size = self._frame_bytes(self._kind)
+        size = self._frame_bytes
         for frame in cut(padded(piece.audio, size, piece.encoding), size):
             yield _message(self._kind, frame)
 
@@ -173,7 +180,7 @@ class AudioSocketWire(TelephoneWire):
 
     def keep_alive(self) -> Iterable[Message]:
         """A frame of silence: Asterisk gives up where neither side makes a sound for two seconds."""
-        return () if self._kind is None else (_message(self._kind, bytes(self._frame_bytes(self._kind))),)
+        return () if self._name is None else (_message(self._kind, bytes(self._frame_bytes)),)
 
     async def hang_up(self) -> None:
         """The dialplan goes on behind ``AudioSocket``."""
@@ -193,13 +200,14 @@ class AudioSocketWire(TelephoneWire):
         if len(content) != 16:
             raise errors.RequestError("A UUID has 16 bytes.")
         name = str(uuid.UUID(bytes=content))
-        self._sender = self._door.let_in(name)
+        sender, rate = self._door.let_in(name)
         self._name = name
-        return ()
+        self._kind = next(kind for kind in _RATES if _RATES[kind] == rate)
+        return self.begin(sender, "pcm16", rate)
 
-    @staticmethod
-    def _frame_bytes(kind: int) -> int:
-        return 2 * round(_RATES[kind] * _FRAME_S)
+    @property
+    def _frame_bytes(self) -> int:
+        return 2 * round(_RATES[self._kind] * _FRAME_S)
 
 
 def _message(kind: int, content: bytes = b"") -> bytes:

@@ -56,7 +56,7 @@ class Wire(ABC):
         return (*self.write(Failed(error)), *self.write_reply(None))
 
     def keep_alive(self) -> Iterable[Message]:
-        """What is sent when nothing has come for a second."""
+        """What is sent when nothing has come for a second or less, and nothing is left to be sent."""
         return ()
 
     async def hang_up(self) -> None:  # noqa: B027 - most protocols need nothing
