@@ -6,6 +6,7 @@ mappings, a body is chunks of bytes.
 
 from __future__ import annotations
 
+import base64
 import hmac
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -87,13 +88,15 @@ class Guard:
         """
         if self.token is None:
             return
-        scheme, _, bearer = headers.get("Authorization", "").partition(" ")
-        given = (bearer if scheme.lower() == "bearer" else "") or headers.get("X-Token")
+        scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+        given = (credentials if scheme.lower() == "bearer" else "") or headers.get("X-Token")
         given = given or str(query.get("token") or "")
+        if not given and scheme.lower() == "basic":  # last, since a proxy may ask for credentials of its own
+            given = _password(credentials)
         if not hmac.compare_digest(_bytes(given.strip()), self.token.encode()):
             raise errors.UnauthorizedError(
-                "The token is missing or wrong. Send 'Authorization: Bearer <token>', 'X-Token: <token>' or "
-                f"'?token=<token>', as set under {self.setting}."
+                "The token is missing or wrong. Send 'Authorization: Bearer <token>', 'X-Token: <token>', "
+                f"'?token=<token>', or the token as password of any user, as set under {self.setting}."
             )
 
     def check_origin(self, headers: Mapping[str, str]) -> None:
@@ -143,6 +146,13 @@ async def receive_small_body(chunks: AsyncIterable[bytes], limit: int, advice: s
     if size > limit:
         raise errors.RequestTooLargeError(f"The request has {size} bytes; the limit is {limit}. {advice}")
     return body
+
+
+def _password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _is_own(origin: str, host: str | None) -> bool:

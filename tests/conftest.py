@@ -17,6 +17,7 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import httpx
 import hypothesis
+import phones
 import pytest
 import yaml
 from llm_endpoint import Endpoint
@@ -164,13 +165,11 @@ class Assistant:
     Attributes:
         http: client of the Rasa server.
         llm_port: where the action server looks for its language model; nobody listens there until a test does.
-        twilio_port: where the Rasa server looks for Twilio's REST API, likewise.
         logs: folder with the servers' logs.
     """
 
     http: httpx.Client
     llm_port: int
-    twilio_port: int
     logs: Path
 
     def hear(self, audio: bytes | Path, sender: str, **fields: str) -> httpx.Response:
@@ -261,7 +260,7 @@ def serving(model: Path) -> Serving:
 @pytest.fixture(scope="session")
 def assistant(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     """``rasa run`` and ``rasa run actions`` on free ports, ready; ended after the last test."""
-    folder, llm_port, twilio_port = tmp_path_factory.mktemp("assistant"), free_port(), free_port()
+    folder, llm_port = tmp_path_factory.mktemp("assistant"), free_port()
     endpoints = yaml.safe_load((ROOT / "endpoints.yml").read_text(encoding="utf-8"))
     endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
     endpoints["llm"]["breaker_failures"] = 1000  # most tests have no model, and one has
@@ -270,8 +269,8 @@ def assistant(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Ite
     credentials["emotionlayer_rasa.VoiceInput"]["twilio"] = {
         "public_url": "https://bot.test",
         "resume_by_caller_id": True,
-        "api_url": f"http://127.0.0.1:{twilio_port}",
     }
-    environment = {"OPENAI_API_KEY": "none", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN}
+    credentials["emotionlayer_rasa.VoiceInput"] |= phones.SETTINGS
+    environment = {"OPENAI_API_KEY": "none", "TWILIO_AUTH_TOKEN": TWILIO_TOKEN, **phones.ENVIRONMENT}
     with serving(folder, endpoints, credentials, **environment) as http:
-        yield Assistant(http, llm_port, twilio_port, folder / "logs")
+        yield Assistant(http, llm_port, folder / "logs")

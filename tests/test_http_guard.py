@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import AsyncIterator
 
 import pytest
@@ -12,16 +13,18 @@ GUARD = Guard("s3crèt", "here")
 OPEN = Guard(None, "here")
 
 
-def test_the_token_comes_as_a_bearer_a_header_or_in_the_query() -> None:
+def test_the_token_comes_as_a_bearer_a_header_in_the_query_or_as_a_password() -> None:
     GUARD.check_token({"Authorization": "Bearer s3crèt"}, {})
     GUARD.check_token({"Authorization": "bearer  s3crèt "}, {})
     GUARD.check_token({"X-Token": "s3crèt"}, {})
     GUARD.check_token({"Authorization": "Basic dTpw"}, {"token": "s3crèt"})
+    GUARD.check_token({"Authorization": "Basic " + base64.b64encode("pbx:s3crèt".encode()).decode()}, {})
     OPEN.check_token({}, {})
     wrong: list[tuple[dict[str, str], dict[str, str]]] = [
         ({}, {}),
         ({"Authorization": "s3crèt"}, {}),
         ({"Authorization": "Basic s3crèt"}, {}),
+        ({"Authorization": "Basic " + base64.b64encode("s3crèt:".encode()).decode()}, {}),
         ({"X-Token": "wrong"}, {"token": "s3crèt"}),
         ({"X-Token": "\udcff"}, {}),
         ({}, {"token": ""}),

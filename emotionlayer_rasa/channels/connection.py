@@ -1,4 +1,4 @@
-"""A live call's websocket from its first message to its last, whatever the wire: commands in, events out."""
+"""A live call's connection from its first message to its last, whatever the wire: commands in, events out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from sanic.request import Request
 
@@ -15,7 +15,7 @@ from emotionlayer_rasa import errors
 from emotionlayer_rasa.call_control import call_metadata
 from emotionlayer_rasa.channels.assistant import is_new
 from emotionlayer_rasa.channels.call import Call
-from emotionlayer_rasa.channels.call_socket import CallSocket
+from emotionlayer_rasa.channels.call_socket import CallSocket, CallWebSocket
 from emotionlayer_rasa.channels.calls import Calls
 from emotionlayer_rasa.channels.commands import (
     Command,
@@ -32,7 +32,7 @@ from emotionlayer_rasa.channels.commands import (
 from emotionlayer_rasa.channels.events import CallEvent, Failed, Opened, SpeechPiece, SpeechSent, SpeechStopped
 from emotionlayer_rasa.channels.keypad import Keypad
 from emotionlayer_rasa.channels.limit import ConcurrencyLimit
-from emotionlayer_rasa.channels.wires import CallRoute
+from emotionlayer_rasa.channels.wires import CallRoute, Wire
 from emotionlayer_rasa.logs import describe
 
 logger = logging.getLogger(__name__)
@@ -46,51 +46,84 @@ class CallConnection:
 
     Args:
         calls: the channel's calls.
-        request: that opened the websocket.
-        websocket: as Sanic gives it.
-        route: where it came in.
+        wire: the protocol.
+        socket: what its messages go over.
+        agent: gives Rasa's agent, which a new model replaces.
+        own_url: where the action server has the beginning of a reply spoken; None where it may not.
+        waiting: what the connection counts as until its call begins; None for nothing.
+        start_within_s: seconds within which it must begin.
     """
 
-    def __init__(self, calls: Calls, request: Request, websocket: Any, route: CallRoute) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        wire: Wire,
+        socket: CallSocket,
+        agent: Callable[[], Any],
+        own_url: str | None,
+        waiting: ConcurrencyLimit | None,
+        start_within_s: float,
+    ) -> None:
         self._calls = calls
-        self._request = request
-        self._route = route
-        self._wire = route.open(request)
-        self._socket = CallSocket(websocket)
-        self._start_within_s = route.start_within_s(calls.settings.idle_timeout_s)
+        self._wire = wire
+        self._socket = socket
+        self._agent = agent
+        self._own_url = own_url
+        self._waiting = waiting
+        self._start_within_s = start_within_s
         self._opened_at = time.monotonic()
         self._call: Call | None = None
         self._keypad: Keypad | None = None
         self._counted = ExitStack()
+        wire.send = socket.send
+
+    @classmethod
+    def of_websocket(cls, calls: Calls, request: Request, websocket: Any, route: CallRoute) -> CallConnection:
+        """The connection of a websocket that Sanic has accepted, at the route where it came in."""
+        at = request.conn_info
+        return cls(
+            calls,
+            route.open(request),
+            CallWebSocket(websocket),
+            lambda: request.app.ctx.agent,
+            own_url(calls, at.server_port if at else None, bool(at and at.ssl)),
+            route.limit_before_start(request, calls.limit),
+            route.start_within_s(calls.settings.idle_timeout_s),
+        )
 
     async def serve(self) -> None:
         """Hold the call to its end."""
         failed = False
         try:
-            limit = self._route.limit_before_start(self._request, self._calls.limit)
-            if limit:
-                self._count_as(limit)
+            if self._waiting:
+                self._count_as(self._waiting)
             goes_on = True
             while goes_on:
                 message = await self._socket.receive()
                 self._check()
                 if self._call and await self._ends(self._call):
                     break
-                goes_on = message is None or await self._take(message)
+                if message is not None:
+                    goes_on = await self._take(message)
+                elif not self._socket.sending:
+                    self._send(self._wire.keep_alive())
         except EOFError:
             pass
         except errors.EmotionLayerError as error:
             failed = True
-            self._send(self._wire.write_end(error))
+            await self._end(error)
         except Exception as error:
             # Here, since Sanic's log would name the URL, and the connection would close as if all were well.
             failed = True
             logger.error("voice.call.failed %s", describe(error))
-            ended = errors.CallError("This call failed. The server's log names the error.")
-            self._send(self._wire.write_end(ended))
+            await self._end(errors.CallError("This call failed. The server's log names the error."))
         finally:
             # Sanic cancels the handler of a connection that is lost, at whichever await it is.
             await self._calls.run_to_end(self._close(failed))
+
+    async def _end(self, error: errors.EmotionLayerError) -> None:
+        self._send(self._wire.write_end(error))
+        await self._wire.hang_up()
 
     def _count_as(self, limit: ConcurrencyLimit) -> None:
         """Count to a limit, and to no other any more.
@@ -179,7 +212,7 @@ class CallConnection:
         if options.speech and self._calls.synthesizer:
             kind = call_metadata(self._calls.settings.transfer is not None and self._wire.transfers)
             options = replace(options, metadata={**options.metadata, **kind})
-        self._call = call = Call(self._calls, self._agent, sender, self._tell, options, self._own_url())
+        self._call = call = Call(self._calls, self._agent, sender, self._tell, options, self._own_url)
         self._keypad = Keypad(call.take_text, options.key_intent, options.key_pause_s)
         if start.announce:
             new, analysed = await is_new(self._agent(), sender), await call.may_analyse()
@@ -194,19 +227,6 @@ class CallConnection:
         for message in messages:
             self._socket.send(message, speech)
 
-    def _agent(self) -> Any:
-        """Rasa's agent, which a new model replaces."""
-        return self._request.app.ctx.agent
-
-    def _own_url(self) -> str | None:
-        """Where the action server has the beginning of a reply spoken; None where it may not."""
-        settings, at = self._calls.settings, self._request.conn_info
-        if not settings.early_speech or settings.own_url:
-            return settings.own_url if settings.early_speech else None
-        if at is None or not at.server_port:
-            return None
-        return f"{'https' if at.ssl else 'http'}://localhost:{at.server_port}"
-
     def _check(self) -> None:
         if self._call:
             self._call.check()
@@ -220,7 +240,23 @@ class CallConnection:
             if self._keypad:
                 self._keypad.close()
             if self._call:
+                if self._wire.real_time and not failed:
+                    await self._call.end_sound()  # what was said until the caller hung up is a turn
                 await self._call.close()
             await self._socket.close(failed)
         finally:
             self._counted.close()
+
+
+def own_url(calls: Calls, port: int | None, ssl: bool) -> str | None:
+    """Where the action server has the beginning of a reply spoken; None where it may not.
+
+    Args:
+        calls: the channel's calls.
+        port: of Rasa's server; None where it is not known.
+        ssl: whether it speaks https.
+    """
+    settings = calls.settings
+    if not settings.early_speech or settings.own_url:
+        return settings.own_url if settings.early_speech else None
+    return f"{'https' if ssl else 'http'}://localhost:{port}" if port else None

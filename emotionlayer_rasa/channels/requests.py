@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping
+from urllib.parse import parse_qs
 
 import numpy as np
 import sanic.exceptions
@@ -128,6 +129,12 @@ async def read_form(request: Request) -> None:
         RequestTooLargeError: it has more than 64 KiB.
     """
     await _receive_small(request, _FORM_SLACK, "Send a call's parameters only.")
+
+
+def form_field(request: Request, name: str) -> str:
+    """A field of a received form; empty where it has none."""
+    fields = parse_qs(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+    return fields.get(name, [""])[0]
 
 
 async def _receive_small(request: Request, limit: int, advice: str) -> None:

@@ -27,12 +27,21 @@ from emotionlayer_rasa.channels.assistant import (
     last_utterance,
     may_analyse_now,
 )
+from emotionlayer_rasa.channels.call_listener import CallListener
 from emotionlayer_rasa.channels.calls import Calls, CallSettings, LiveOutput
 from emotionlayer_rasa.channels.connection import CallConnection
 from emotionlayer_rasa.channels.log_filter import hide_tokens
 from emotionlayer_rasa.channels.page import Page
 from emotionlayer_rasa.channels.requests import SpokenMessage, TypedMessage, read_body, read_sentence, read_turn
-from emotionlayer_rasa.channels.wires import CallRoute, StreamRoute, WireSettings, create_routes
+from emotionlayer_rasa.channels.wires import (
+    CallRoute,
+    ListenerRoute,
+    Route,
+    StreamRoute,
+    Webhook,
+    WireSettings,
+    create_routes,
+)
 from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.http_guard import Guard, error_answer, error_body
@@ -104,8 +113,8 @@ class VoiceInput(InputChannel):
     ``GET /`` answers ``{"status": "ok"}`` once the models are loaded and Rasa has one, else 503 with ``loading`` or
     ``failed``. A browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
 
-    ``WS /stream`` is a live call: see :mod:`emotionlayer_rasa.channels.wires.stream`. ``POST /twilio`` and
-    ``WS /twilio`` are telephone calls: see :mod:`emotionlayer_rasa.channels.wires.twilio`.
+    ``WS /stream`` is a live call: see :mod:`emotionlayer_rasa.channels.wires.stream`. Those of telephones come in
+    at paths of their own, where they are switched on: see :mod:`emotionlayer_rasa.channels.wires`.
     ``POST /calls/<turn>/say`` takes the first sentence of a reply early: see
     :mod:`emotionlayer_rasa.early_speech`.
 
@@ -148,7 +157,7 @@ class VoiceInput(InputChannel):
         settings: VoiceSettings | None = None,
         listener: Listener | None = None,
         synthesizer: SpeechSynthesizer | None = None,
-        routes: Sequence[CallRoute] = (),
+        routes: Sequence[Route] = (),
     ) -> None:
         self.settings = settings or VoiceSettings()
         self.listener = listener or Listener(self.settings)
@@ -229,18 +238,30 @@ class VoiceInput(InputChannel):
         blueprint.add_route(say_early, "/calls/<turn>/say", methods=["POST"], stream=True)
 
         for route in self._routes:
-            self._add_route(blueprint, calls, route)
+            if isinstance(route, CallRoute):
+                self._add_route(blueprint, calls, route)
+            if isinstance(route, ListenerRoute):
+                CallListener(calls, route).follow(blueprint)
+            if isinstance(route, Webhook):
+                self._add_webhook(blueprint, route)
         return blueprint
 
     def _add_route(self, blueprint: Blueprint, calls: Calls, route: CallRoute) -> None:
         async def hold_call(request: Request, websocket: Any) -> None:
-            await CallConnection(calls, request, websocket, route).serve()
+            await CallConnection.of_websocket(calls, request, websocket, route).serve()
 
-        name = route.path.strip("/")
-        blueprint.add_websocket_route(hold_call, route.path, name=f"{name}_call", ctx_call_route=route)
-        if route.webhook:
-            answer = self._guarded(route.answer_webhook, token=route.token)
-            blueprint.add_route(answer, route.path, methods=["POST"], stream=True, name=f"{name}_webhook")
+        blueprint.add_websocket_route(
+            hold_call,
+            route.path,
+            name=f"{route.path.strip('/')}_call",
+            subprotocols=list(route.subprotocols) or None,
+            ctx_call_route=route,
+        )
+
+    def _add_webhook(self, blueprint: Blueprint, webhook: Webhook) -> None:
+        answer = self._guarded(webhook.answer_webhook, token=webhook.token)
+        name = f"{webhook.path.strip('/')}_webhook"
+        blueprint.add_route(answer, webhook.path, methods=["POST"], stream=True, name=name)
 
     async def _answer(
         self, turn: TypedMessage | SpokenMessage, agent: Any, assistant: Assistant

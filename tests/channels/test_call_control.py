@@ -18,12 +18,11 @@ from test_early_speech import SPOKEN
 from test_no_input import QuickSynthesizer
 from test_stream import connect, next_with, send
 from test_twilio import PATH, TOKEN, dial, incoming, signed
-from twilio_api import TwilioApi
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.channels.requests import read_metadata
 from emotionlayer_rasa.channels.transfer import transfer_wording
-from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings
+from emotionlayer_rasa.channels.wires.media_streams import MediaStreamsRoute, MediaStreamsSettings
 from emotionlayer_rasa.language import languages
 
 pytestmark = pytest.mark.anyio
@@ -56,15 +55,15 @@ class Controlling(EchoAgent):
         )
 
 
-def channel(api_url: str = "http://127.0.0.1:9", to: str | None = TO, **settings: Any) -> VoiceInput:
-    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com", api_url=api_url))
+def channel(to: str | None = TO, **settings: Any) -> VoiceInput:
+    account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://mycompany.com"))
     transfer = {"transfer": {"to": to}} if to else {}
     listener = with_engines(CountingTranscriber(language="en"))
     return VoiceInput(VoiceSettings(**transfer, **settings), listener, QuickSynthesizer(), [account])
 
 
 async def begin(http: httpx.AsyncClient, phone: Any, call: str = "CA1") -> dict[str, Any]:
-    start = {**await incoming(http, call), "accountSid": "AC1"}
+    start = await incoming(http, call)
     await send(phone, event="start", start=start)
     return start
 
@@ -82,6 +81,12 @@ async def sound(phone: Any) -> None:
         await asyncio.sleep(0.05)
 
 
+async def quiet(socket: Any) -> None:
+    while not socket.closed:
+        await socket.send(pcm(silence(0.1)))
+        await asyncio.sleep(0.1)
+
+
 async def told_back(http: httpx.AsyncClient, query: str, **form: str) -> ElementTree.Element:
     """What Twilio asks when a call that was passed on is over, and the TwiML that it gets."""
     form = {"CallSid": "CA1", "From": "+393331234567", **form}
@@ -93,17 +98,17 @@ async def told_back(http: httpx.AsyncClient, query: str, **form: str) -> Element
 
 async def test_a_call_is_passed_on_once_the_caller_has_heard_so(serve: Serve) -> None:
     agent = Controlling(call="transfer")
-    with TwilioApi() as api:
-        async with serve(channel(api.url), agent) as http, dial(http) as phone:
+    async with serve(channel(), agent) as http:
+        async with dial(http) as phone:
             await begin(http, phone)
             line = asyncio.create_task(sound(phone))
             await asyncio.wait_for(phone.wait_closed(), 30)
             assert phone.close_code == 1000
             line.cancel()
+        (said,) = await told_back(http, "ended=1")
+        (end,) = await told_back(http, "ended=1")
     assert agent.messages[0].metadata["emotionlayer_call"] == {"transfer": True}
-    ((path, account, token, form),) = api.got
-    assert (path, account, token) == ("/2010-04-01/Accounts/AC1/Calls/CA1.json", "AC1", TOKEN)
-    (said,) = ElementTree.fromstring(form["Twiml"])
+    assert end.tag == "Hangup", "it is passed on once"
     assert (said.tag, [(where.tag, where.text) for where in said]) == ("Dial", [("Number", TO)])
     assert said.get("action") == f"https://mycompany.com{PATH}?passed_on=tel-CA1"
     assert said.get("timeout") == "20"
@@ -111,16 +116,14 @@ async def test_a_call_is_passed_on_once_the_caller_has_heard_so(serve: Serve) ->
 
 async def test_nothing_is_passed_on_while_the_caller_still_hears_us(serve: Serve) -> None:
     agent = Controlling(call="transfer", spoken="a " * 1000)  # two seconds
-    with TwilioApi() as api:
-        async with serve(channel(api.url), agent) as http, dial(http) as phone:
-            await begin(http, phone)
-            await next_with(phone, "media")
-            line = asyncio.create_task(sound(phone))
-            await asyncio.sleep(0.5)
-            assert not api.got
-            await asyncio.wait_for(phone.wait_closed(), 30)
-            line.cancel()
-    assert len(api.got) == 1
+    async with serve(channel(), agent) as http, dial(http) as phone:
+        await begin(http, phone)
+        await next_with(phone, "media")
+        line = asyncio.create_task(sound(phone))
+        await asyncio.sleep(0.5)
+        assert not phone.closed
+        await asyncio.wait_for(phone.wait_closed(), 30)
+        line.cancel()
 
 
 @pytest.mark.parametrize(
@@ -143,29 +146,27 @@ async def test_who_was_answered_is_hung_up_and_who_was_not_comes_back(
 
 
 async def test_who_comes_back_hears_the_truth_and_no_person_has_taken_over(serve: Serve) -> None:
-    agent = Controlling(call="transfer")
-    with TwilioApi() as api:
-        voice = channel(api.url)
-        async with serve(voice, agent) as http:
-            async with dial(http) as phone:
-                await begin(http, phone)
-                line = asyncio.create_task(sound(phone))
-                await asyncio.wait_for(phone.wait_closed(), 30)
-                line.cancel()
-            twiml = await told_back(http, "passed_on=tel-CA1", DialCallStatus="no-answer")
-            parameters = {item.attrib["name"]: item.attrib["value"] for item in twiml.iter("Parameter")}
-            assert parameters["sender"] == "tel-CA1"
-            agent.custom = {}
-            async with dial(http) as phone:
-                media = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
-                start = {"callSid": "CA1", "streamSid": "MZ2", "accountSid": "AC1", "mediaFormat": media}
-                await send(phone, event="start", start={**start, "customParameters": parameters})
-                await played(phone)
-                for _ in range(100):
-                    tracker = await agent.tracker_store.retrieve("tel-CA1")
-                    if tracker.get_slot("escalated") is False:
-                        break
-                    await asyncio.sleep(0.05)
+    agent, voice = Controlling(call="transfer"), channel()
+    async with serve(voice, agent) as http:
+        async with dial(http) as phone:
+            await begin(http, phone)
+            line = asyncio.create_task(sound(phone))
+            await asyncio.wait_for(phone.wait_closed(), 30)
+            line.cancel()
+        twiml = await told_back(http, "passed_on=tel-CA1", DialCallStatus="no-answer")
+        parameters = {item.attrib["name"]: item.attrib["value"] for item in twiml.iter("Parameter")}
+        assert parameters["sender"] == "tel-CA1"
+        agent.custom = {}
+        async with dial(http) as phone:
+            media = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+            start = {"callSid": "CA1", "streamSid": "MZ2", "mediaFormat": media}
+            await send(phone, event="start", start={**start, "customParameters": parameters})
+            await played(phone)
+            for _ in range(100):
+                tracker = await agent.tracker_store.retrieve("tel-CA1")
+                if tracker.get_slot("escalated") is False:
+                    break
+                await asyncio.sleep(0.05)
     assert tracker.get_slot("escalated") is False
     assert [event.text for event in tracker.events if isinstance(event, BotUttered)][-1] == NOBODY
     assert [message.text for message in agent.messages] == ["/session_start"], "it is the same session"
@@ -173,25 +174,19 @@ async def test_who_comes_back_hears_the_truth_and_no_person_has_taken_over(serve
     assert len(synthesizer.styles) == 3, "one sentence of ours, and two of the truth"
 
 
-@pytest.mark.parametrize("why", ["refused", "unreachable"])
-async def test_where_twilio_does_not_pass_it_on_the_call_goes_on(serve: Serve, why: str) -> None:
+async def test_where_a_call_cannot_be_passed_on_it_goes_on_and_the_caller_is_told(serve: Serve) -> None:
     agent = Controlling(call="transfer")
-    with TwilioApi(404) as api:
-        voice = channel(api.url if why == "refused" else "http://127.0.0.1:9")
-        async with serve(voice, agent) as http, dial(http) as phone:
-            await begin(http, phone)
-            await played(phone)
-            line = asyncio.create_task(sound(phone))
-            await played(phone)
-            line.cancel()
-            agent.custom = {}
-            await send(phone, event="dtmf", dtmf={"digit": "1"})
-            await send(phone, event="dtmf", dtmf={"digit": "#"})
-            while len(agent.messages) < 2:
-                await asyncio.sleep(0.01)
-            tracker = await agent.tracker_store.retrieve("tel-CA1")
+    async with serve(channel(), agent) as http, connect(http) as socket:
+        await send(socket, config={**SPOKEN, "sender": "web"})
+        await send(socket, message="a person, please")
+        said = (await next_with(socket, "bot"))["bot"]["text"]
+        line = asyncio.create_task(quiet(socket))
+        while said != NOBODY:
+            said = (await next_with(socket, "bot"))["bot"]["text"]
+        line.cancel()
+        tracker = await agent.tracker_store.retrieve("web")
+        assert not socket.closed
     assert tracker.get_slot("escalated") is False
-    assert len(api.got) == (why == "refused")
 
 
 @pytest.mark.parametrize(
@@ -199,12 +194,13 @@ async def test_where_twilio_does_not_pass_it_on_the_call_goes_on(serve: Serve, w
     [("queue:support", "Enqueue", None), ("sip:desk@pbx.example", "Dial", "Sip"), ("+391", "Dial", "Number")],
 )
 async def test_a_queue_an_address_or_a_number(serve: Serve, to: str, verb: str, noun: str | None) -> None:
-    with TwilioApi() as api:
-        route = TwilioRoute(TwilioSettings(public_url="https://mycompany.com", api_url=api.url))
-        assert await route.pass_on("AC/1", "CA1", "tel-CA1", to)
-    ((path, _, _, form),) = api.got
-    assert path == "/2010-04-01/Accounts/AC%2F1/Calls/CA1.json"
-    (said,) = ElementTree.fromstring(form["Twiml"])
+    async with serve(channel(to), Controlling(call="transfer")) as http:
+        async with dial(http) as phone:
+            await begin(http, phone)
+            line = asyncio.create_task(sound(phone))
+            await asyncio.wait_for(phone.wait_closed(), 30)
+            line.cancel()
+        (said,) = await told_back(http, "ended=1")
     assert said.tag == verb
     assert [where.tag for where in said] == ([noun] if noun else [])
     assert (said.text or said[0].text) == to.removeprefix("queue:")

@@ -18,7 +18,7 @@ from test_speaking import ToneSynthesizer
 from test_stream import CONFIG, connect, next_with, send
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
-from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings
+from emotionlayer_rasa.channels.wires.media_streams import MediaStreamsRoute, MediaStreamsSettings
 from emotionlayer_rasa.early_speech import SECRET_VARIABLE, early_speech_metadata, early_speech_url
 
 pytestmark = pytest.mark.anyio
@@ -247,14 +247,14 @@ async def test_only_calls_that_speak_have_an_address_and_no_client_writes_it(
 
 async def test_a_telephone_call_has_an_address_too(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "12345")
-    account = TwilioRoute(TwilioSettings(public_url="https://bot.example.com"))
+    account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://bot.example.com"))
     agent = EarlyAgent()
     voice = VoiceInput(VoiceSettings(), with_engines(CountingTranscriber()), ToneSynthesizer(), [account])
     async with serve(voice, agent) as http:
         port = http.base_url.port
         async with websockets.connect(f"ws://127.0.0.1:{port}/webhooks/voice/twilio") as socket:
             sound = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
-            parameters = {"sender": "tel-1", "ticket": account.ticket("CA1", "tel-1")}
+            parameters = {"sender": "tel-1", "ticket": account.tickets.issue("CA1", "tel-1")}
             start = {"callSid": "CA1", "streamSid": "MZ1", "mediaFormat": sound, "customParameters": parameters}
             await send(socket, event="start", start=start)
             await next_with(socket, "media")

@@ -17,13 +17,14 @@ from twilio.request_validator import RequestValidator
 
 from emotionlayer_rasa.channels import VoiceInput, VoiceSettings
 from emotionlayer_rasa.channels.reply import spoken_text
-from emotionlayer_rasa.channels.wires import twilio as twilio_wire
-from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings
+from emotionlayer_rasa.channels.wires import media_streams
+from emotionlayer_rasa.channels.wires.media_streams import MediaStreamsRoute, MediaStreamsSettings
 from emotionlayer_rasa.errors import RequestError, UnauthorizedError
 
 pytestmark = pytest.mark.anyio
 
 TOKEN = "12345"
+HEADER = "x-twilio-signature"
 PATH = "/webhooks/voice/twilio"
 
 
@@ -37,11 +38,11 @@ def auth_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def account() -> TwilioRoute:
-    return TwilioRoute(TwilioSettings(public_url="https://mycompany.com"))
+def account() -> MediaStreamsRoute:
+    return MediaStreamsRoute(MediaStreamsSettings(public_url="https://mycompany.com"))
 
 
-def test_a_call_with_the_signature_of_twilios_own_example_is_answered(account: TwilioRoute) -> None:
+def test_a_call_with_the_signature_of_twilios_own_example_is_answered(account: MediaStreamsRoute) -> None:
     """The example of https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
     form = {
         "Digits": "1234",
@@ -51,61 +52,61 @@ def test_a_call_with_the_signature_of_twilios_own_example_is_answered(account: T
         "CallSid": "CA1234567890ABCDE",
     }
     example = ("/myapp.php", "foo=1&bar=2", urlencode(form).encode())
-    twiml = account.answer_call(*example, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")
+    twiml = account.answer_call(*example, {HEADER: "RSOYDt4T1cUTdK1PDd93/VVr8B8="})
     (stream,) = ElementTree.fromstring(twiml).iter("Stream")
     assert stream.get("url") == "wss://mycompany.com/myapp.php"
     for wrong in ("", "RSOYDt4T1cUTdK1PDd93/VVr8B9=", "\xe4"):
         with pytest.raises(UnauthorizedError):
-            account.answer_call(*example, wrong)
+            account.answer_call(*example, {HEADER: wrong})
 
 
 def test_behind_a_path_prefix_the_address_that_twilio_calls_is_signed() -> None:
-    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com/voice-bot"))
+    account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://mycompany.com/voice-bot"))
     form = {"CallSid": "CA1", "From": "+393331234567", "CallerName": ""}
     url = f"https://mycompany.com/voice-bot{PATH}"
-    twiml = account.answer_call(PATH, "", urlencode(form).encode(), signed(url, form))
+    twiml = account.answer_call(PATH, "", urlencode(form).encode(), {HEADER: signed(url, form)})
     (stream,) = ElementTree.fromstring(twiml).iter("Stream")
     assert stream.get("url") == f"wss://mycompany.com/voice-bot{PATH}"
 
 
-def test_a_ticket_is_for_one_call_and_a_minute(account: TwilioRoute) -> None:
-    late = account.ticket("CA1", "tel-a", now=1000.0)
+def test_a_ticket_is_for_one_call_and_a_minute(account: MediaStreamsRoute) -> None:
+    late = account.tickets.issue("CA1", "tel-a", now=1000.0)
     for ticket, call, sender in (
-        (account.ticket("CA1", "tel-a"), "CA2", "tel-a"),
-        (account.ticket("CA1", "tel-a"), "CA1", "tel-b"),
+        (account.tickets.issue("CA1", "tel-a"), "CA2", "tel-a"),
+        (account.tickets.issue("CA1", "tel-a"), "CA1", "tel-b"),
         (late, "CA1", "tel-a"),
         (late.replace("1060", "9999999999"), "CA1", "tel-a"),
         ("", "CA1", "tel-a"),
     ):
         with pytest.raises(UnauthorizedError):
-            account.use_ticket(ticket, call, sender)
-    account.use_ticket(account.ticket("CA1", "tel-a"), "CA1", "tel-a")
+            account.tickets.use(ticket, call, sender)
+    account.tickets.use(account.tickets.issue("CA1", "tel-a"), "CA1", "tel-a")
 
 
-def test_a_ticket_is_used_once(account: TwilioRoute) -> None:
-    ticket = account.ticket("CA1", "tel-a")
-    account.use_ticket(ticket, "CA1", "tel-a")
+def test_a_ticket_is_used_once(account: MediaStreamsRoute) -> None:
+    ticket = account.tickets.issue("CA1", "tel-a")
+    account.tickets.use(ticket, "CA1", "tel-a")
     with pytest.raises(UnauthorizedError):
-        account.use_ticket(ticket, "CA1", "tel-a")
-    account.use_ticket(account.ticket("CA2", "tel-a"), "CA2", "tel-a")
+        account.tickets.use(ticket, "CA1", "tel-a")
+    account.tickets.use(account.tickets.issue("CA2", "tel-a"), "CA2", "tel-a")
 
 
-def test_a_number_resumes_a_conversation_only_where_the_operator_says_so(account: TwilioRoute) -> None:
+def test_a_number_resumes_a_conversation_only_where_the_operator_says_so(account: MediaStreamsRoute) -> None:
     assert account.sender("+393331234567", "CA1") == "tel-CA1"
-    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com", resume_by_caller_id=True))
+    account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://mycompany.com", resume_by_caller_id=True))
     sender = account.sender("+393331234567", "CA1")
     assert sender == account.sender("+393331234567", "CA2") != account.sender("+393331234568", "CA1")
     assert "3331234567" not in sender
     assert account.sender("Anonymous", "CA1") != account.sender("anonymous", "CA2")
 
 
-def test_a_form_that_is_no_call_is_refused(account: TwilioRoute) -> None:
+def test_a_form_that_is_no_call_is_refused(account: MediaStreamsRoute) -> None:
     with pytest.raises(RequestError):
-        account.answer_call(PATH, "", b"From=x", signed(f"https://mycompany.com{PATH}", {"From": "x"}))
+        account.answer_call(PATH, "", b"From=x", {HEADER: signed(f"https://mycompany.com{PATH}", {"From": "x"})})
 
 
 def channel(**settings: Any) -> VoiceInput:
-    account = TwilioRoute(TwilioSettings(public_url="https://mycompany.com"))
+    account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://mycompany.com"))
     listener = with_engines(CountingTranscriber())
     return VoiceInput(VoiceSettings(**settings), listener, ToneSynthesizer(), [account])
 
@@ -136,7 +137,7 @@ async def refusal(connecting: Any) -> int:
 
 async def test_websockets_that_do_not_begin_keep_no_caller_out(serve: Serve) -> None:
     async with serve(channel(max_calls=2, token="s3cret"), EchoAgent()) as http:
-        idle = [await dial(http) for _ in range(twilio_wire._UNSIGNED)]
+        idle = [await dial(http) for _ in range(media_streams._UNSIGNED)]
         assert await refusal(dial(http)) == 503
         upgrade = signed(f"wss://mycompany.com{PATH}", {})
         async with dial(http, upgrade) as phone, connect(http, "?token=s3cret") as browser:
@@ -170,7 +171,7 @@ async def test_a_websocket_with_a_wrong_signature_is_refused(serve: Serve) -> No
 async def test_a_websocket_that_does_not_begin_soon_is_ended(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_wire, "_START_WITHIN_S", 0.1)
+    monkeypatch.setattr(media_streams, "START_WITHIN_S", 0.1)
     async with serve(channel(), EchoAgent()) as http, dial(http) as socket:
         assert (await next_with(socket, "error"))["error"]["code"] == "call.idle"
 

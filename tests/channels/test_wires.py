@@ -42,8 +42,12 @@ from emotionlayer_rasa.channels.events import (
     TurnState,
 )
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
+from emotionlayer_rasa.channels.wires.media_streams import (
+    MediaStreamsRoute,
+    MediaStreamsSettings,
+    MediaStreamsWire,
+)
 from emotionlayer_rasa.channels.wires.stream import StreamWire
-from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings, TwilioWire
 from emotionlayer_rasa.errors import BusyError
 from emotionlayer_rasa.utterance import AffectiveState, EmotionReading, Transcript, Utterance, Word
 
@@ -152,11 +156,11 @@ def test_a_stream_begins_with_its_first_sound_or_message() -> None:
 @pytest.fixture
 def telephone(monkeypatch: pytest.MonkeyPatch) -> Wire:
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "12345")
-    account = TwilioRoute(TwilioSettings(public_url="https://bot.example.com", dtmf_intent="keys"))
-    parameters = {"sender": "tel-1", "ticket": account.ticket("CA1", "tel-1")}
+    account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://bot.example.com", dtmf_intent="keys"))
+    parameters = {"sender": "tel-1", "ticket": account.tickets.issue("CA1", "tel-1")}
     sound = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
     start = {"callSid": "CA1", "streamSid": "MZ1", "mediaFormat": sound, "customParameters": parameters}
-    wire = TwilioWire(account)
+    wire = MediaStreamsWire(account, {})
     begun, opening = wire.read(json.dumps({"event": "start", "start": start}))
     assert isinstance(begun, Start)
     assert (begun.sender, begun.other_sender, begun.options.key_intent) == ("tel-1", "tel-1-CA1", "keys")

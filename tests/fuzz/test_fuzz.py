@@ -30,7 +30,7 @@ from emotionlayer_rasa.channels.requests import read_json, read_message, read_me
 from emotionlayer_rasa.channels.voice import VoiceInput
 from emotionlayer_rasa.channels.wires.base import Wire
 from emotionlayer_rasa.channels.wires.stream import StreamWire
-from emotionlayer_rasa.channels.wires.twilio import TwilioRoute, TwilioSettings, TwilioWire
+from emotionlayer_rasa.channels.wires.media_streams import MediaStreamsRoute, MediaStreamsSettings, MediaStreamsWire
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.errors import AudioError, ConfigurationError, EmotionLayerError, RequestError
@@ -220,11 +220,11 @@ def test_the_stream_takes_any_message(messages: list[Any]) -> None:
 def test_twilio_takes_any_message(messages: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWILIO_AUTH_TOKEN", "the account's secret")
-        account = TwilioRoute(TwilioSettings(public_url="https://bot.example"))
-    ticket = {"ticket": account.ticket("CA1", "a"), "sender": "a"}
+        account = MediaStreamsRoute(MediaStreamsSettings(public_url="https://bot.example"))
+    ticket = {"ticket": account.tickets.issue("CA1", "a"), "sender": "a"}
     started = {**START, "start": {**START["start"], "customParameters": ticket}}
-    read_all(TwilioWire(account), [json.dumps(started), *messages])
-    read_all(TwilioWire(account), messages)
+    read_all(MediaStreamsWire(account, {}), [json.dumps(started), *messages])
+    read_all(MediaStreamsWire(account, {}), messages)
 
 
 @times(1500)

@@ -1,0 +1,63 @@
+"""A conversation through a real Rasa server over each wire of telephone systems."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from phones import PHONES, FileForkPhone, Phone, WideAudioSocketPhone
+
+from emotionlayer_rasa.utterance import METADATA_KEY
+
+if TYPE_CHECKING:
+    from conftest import Assistant
+
+pytestmark = pytest.mark.anyio
+
+AT_ONCE = 4
+"""Calls that speak: they share two cores, and are heard in time."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_each_wire_holds_a_conversation(assistant: Assistant, data: Path) -> None:
+    samples, _ = soundfile.read(data / "en_order.flac", dtype="float32")
+    order = np.concatenate([samples, np.zeros(16_000, np.float32)])
+    line = asyncio.Semaphore(AT_ONCE)
+
+    async def heard(caller: Phone, words: str) -> list[dict[str, Any]]:
+        """Wait for a turn with these words; gives all turns."""
+        while True:
+            turns: list[dict[str, Any]] = await asyncio.to_thread(assistant.turns, caller.sender)
+            if any(words in turn["text"].lower() for turn in turns):
+                return turns
+            await asyncio.sleep(0.3)
+
+    async def converse(phone: type[Phone], http: httpx.AsyncClient) -> None:
+        async with line, phone(http).call() as caller:
+            await caller.speak(np.zeros(1600, np.float32), 0.02)
+            await caller.until(lambda: len(caller.played) > caller.rate, 120)
+            assert caller.loudness() > 0.005, "the disclosure is spoken first"
+            await caller.speak(order, 0.02)
+            opened = len(caller.played)
+            await heard(caller, "order")
+            await caller.until(lambda: len(caller.played) > opened, 120)
+            await caller.press("1")
+            await caller.press("#")
+            turns = await heard(caller, "1")
+        spoken = next(turn for turn in turns if "order" in turn["text"].lower())
+        assert spoken["parse_data"]["intent"]["name"] == "order_status", phone
+        assert spoken["metadata"][METADATA_KEY]["emotion"]["source"] == "voice", phone
+
+    # Those left out differ from another one in what no conversation shows.
+    wires = [phone for phone in PHONES if phone not in (FileForkPhone, WideAudioSocketPhone)]
+    async with httpx.AsyncClient(base_url=str(assistant.http.base_url), timeout=60, trust_env=False) as http:
+        await asyncio.gather(*(converse(phone, http) for phone in wires))
