@@ -110,8 +110,8 @@ class VoiceInput(InputChannel):
     ``EmotionExtractor`` read); what the memory makes of it is in the slots. When no word was heard, ``no_speech``
     is true, no turn is sent to Rasa, and there are no messages: say "pardon?" or wait for the caller.
 
-    ``GET /`` answers ``{"status": "ok"}`` once the models are loaded and Rasa has one, else 503 with ``loading`` or
-    ``failed``. A browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
+    ``GET /`` answers ``{"status": "ok"}`` once the models are loaded and Rasa has one, else 503 with ``loading``
+    or ``failed``. A browser gets the page of :mod:`emotionlayer_rasa.channels.page` there.
 
     ``WS /stream`` is a live call: see :mod:`emotionlayer_rasa.channels.wires.stream`. Those of telephones come in
     at paths of their own, where they are switched on: see :mod:`emotionlayer_rasa.channels.wires`.

@@ -46,8 +46,8 @@ def privacy() -> None:
 def export(endpoints: Path, senders: tuple[str, ...], out: Path | None) -> None:
     """Write everything that is stored of the conversations: one JSON object a line, with "sender_id" and "events".
 
-    The events are the tracker's: words, what was inferred of voice and words, slots, replies. A page of them is made
-    by ``emotionlayer report --events FILE``.
+    The events are the tracker's: words, what was inferred of voice and words, slots, replies. A page of them is
+    made by ``emotionlayer report --events FILE``.
     """
     from emotionlayer_rasa.cli.stores import events_of, with_store
     from emotionlayer_rasa.errors import ConversationsError

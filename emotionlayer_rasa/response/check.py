@@ -43,7 +43,7 @@ _OF_FACTS = ("unbacked_fact", "promise", "claim")
 _OWN_TEXTS = ("draft", "crisis")
 """Facts that are replies of ours."""
 
-_ALL_BUT_FIT = 0.1
+_ALL_BUT_FIT = 0.05
 """Probability of being unfit below which a fact without a source is taken for one that is said otherwise."""
 _SURE = ("time", "side")
 """Kinds of facts that are never said otherwise: a time of the clock, and a side."""

@@ -1,4 +1,4 @@
-"""``emotionlayer privacy`` against the stores that Rasa brings: SQLite, PostgreSQL, Redis, and a double of MongoDB."""
+"""``emotionlayer privacy`` against Rasa's stores: SQLite, PostgreSQL, Redis, and a double of MongoDB."""
 
 from __future__ import annotations
 

@@ -29,8 +29,12 @@ from emotionlayer_rasa.audio import decode_audio
 from emotionlayer_rasa.channels.requests import read_json, read_message, read_metadata, read_sender
 from emotionlayer_rasa.channels.voice import VoiceInput
 from emotionlayer_rasa.channels.wires.base import Wire
+from emotionlayer_rasa.channels.wires.media_streams import (
+    MediaStreamsRoute,
+    MediaStreamsSettings,
+    MediaStreamsWire,
+)
 from emotionlayer_rasa.channels.wires.stream import StreamWire
-from emotionlayer_rasa.channels.wires.media_streams import MediaStreamsRoute, MediaStreamsSettings, MediaStreamsWire
 from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.endpoints import read_section
 from emotionlayer_rasa.errors import AudioError, ConfigurationError, EmotionLayerError, RequestError

@@ -32,10 +32,10 @@ Keys are a turn when ``#`` is pressed or none for two seconds. Who says nothing 
 
 **Only the caller is heard.** A stream with another track (a person's who took over, say) is refused and ended.
 
-**The end.** When the stream ends, the provider asks the same webhook with ``?ended=1`` how the call goes on: after a
-transfer (``transfer: {to: …}`` beside ``twilio``) with a ``<Dial>`` (a number, or ``sip:…``) or an ``<Enqueue>`` (the
-name of a queue), else it is hung up. Where nobody answers, it asks with ``?passed_on=…``, the call comes back to its
-conversation, and the caller is told.
+**The end.** When the stream ends, the provider asks the same webhook with ``?ended=1`` how the call goes on: after
+a transfer (``transfer: {to: …}`` beside ``twilio``) with a ``<Dial>`` (a number, or ``sip:…``) or an ``<Enqueue>``
+(the name of a queue), else it is hung up. Where nobody answers, it asks with ``?passed_on=…``, the call comes back
+to its conversation, and the caller is told.
 
 **The sender** is ``tel-`` and the id of the call: each call is a conversation of its own, since the number that a
 call shows is easily forged, and a conversation holds what its caller said and was told. With

@@ -30,7 +30,7 @@ from emotionlayer_rasa.training.words.network import DROPPED, HeadedEncoder, Pie
 
 logger = logging.getLogger(__name__)
 
-NAME = "emotionlayer-replies-1.0"
+NAME = "emotionlayer-replies-1.1"
 
 
 class ReplyTraining(Settings):
@@ -51,7 +51,7 @@ class ReplyTraining(Settings):
     epochs: pydantic.PositiveInt = 4
     rate: float = 8e-5
     head_rate: float = 1e-3
-    refused: float = 0.05
+    refused: float = 0.07
     threads: pydantic.PositiveInt = 2
     seed: int = 7
 
