@@ -1,7 +1,7 @@
 """What looks like a fact in a text that may state none: the rule for what stands outside placeholders.
 
-One rule for every language, and stricter than :mod:`emotionlayer_rasa.response.said`, which knows values that may be
-said: here none may. It would rather refuse a harmless word than let a fact pass.
+One rule for every language, and stricter than :mod:`emotionlayer_rasa.response.said`, which knows values that may
+be said: here none may. It would rather refuse a harmless word than let a fact pass.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import AbstractSet, Iterator, NamedTuple
 
 from emotionlayer_rasa.language import fold, read_file
 from emotionlayer_rasa.response.said.lexicon import Reading, Value, lexicon
-from emotionlayer_rasa.response.said.spoken import joints, links, short_names, spoken
+from emotionlayer_rasa.response.said.spoken import joints, links, spoken
 from emotionlayer_rasa.response.said.words import Sequence, Word, read_words, sequence
 from emotionlayer_rasa.settings import Settings
 
 FILE = "loose_facts.yml"
 
-STRANGE = re.compile(r"[^A-Za-zÀ-ÖØ-öø-ÿŒœŸẞß\s.,;:!?…'’‘\"“”„«»‹›()¿¡–-]|[\x0b-\x1f\x85\u2028-\u202e\u2060-\u206f]")
+_STRANGE = re.compile(
+    r"[^A-Za-zÀ-ÖØ-öø-ÿŒœŸẞß\s.,;:!?…'’‘\"“”„«»‹›()¿¡–-]|[\x0b-\x1f\x85\u2028-\u202e\u2060-\u206f]"
+)
 """Any other character: digits, symbols, other scripts (which hold letters that look like ours), invisible ones."""
 _WORD = re.compile(r"[^\W\d_]+")
 _APOSTROPHE = "'’‘"
@@ -68,8 +70,8 @@ class LooseFact(NamedTuple):
 def loose_facts(text: str, language: str, given: AbstractSet[str] = frozenset()) -> tuple[LooseFact, ...]:
     """What looks like a fact: digits, number words, dates, times, amounts, units, codes and names.
 
-    A name is known by its capital letter, or by being no plain word where every word has one; in small letters it is
-    not seen. "One" is no number: in most languages it is an article.
+    A name is known by its capital letter, or by being no plain word where every word has one; in small letters it
+    is not seen. "One" is no number: in most languages it is an article.
 
     Args:
         text: any text.
@@ -79,7 +81,7 @@ def loose_facts(text: str, language: str, given: AbstractSet[str] = frozenset())
     Raises:
         ConfigurationError: the package has no such file for the language, or a key in it is wrong.
     """
-    found = [LooseFact(*match.span(), "character") for match in STRANGE.finditer(text)]
+    found = [LooseFact(*match.span(), "character") for match in _STRANGE.finditer(text)]
     found += _values(text, language, given)
     found += _words(text, language, given)
     return tuple(sorted(set(found)))
@@ -88,7 +90,7 @@ def loose_facts(text: str, language: str, given: AbstractSet[str] = frozenset())
 def values_in(text: str, language: str) -> tuple[LooseFact, ...]:
     """The values that a text of ours says in words, its units, and its tokens of strange characters; no names."""
     tokens = re.finditer(r"[^\s.,;:!?…'’‘\"“”„«»‹›()¿¡](?:\S*[^\s.,;:!?…'’‘\"“”„«»‹›()¿¡])?", text)
-    strange = [LooseFact(*token.span(), "code") for token in tokens if STRANGE.search(token.group())]
+    strange = [LooseFact(*token.span(), "code") for token in tokens if _STRANGE.search(token.group())]
     units = [
         LooseFact(*word.span(), "unit")
         for word in _WORD.finditer(text)
@@ -97,11 +99,10 @@ def values_in(text: str, language: str) -> tuple[LooseFact, ...]:
     return tuple(sorted({*strange, *units, *_values(text, language, frozenset())}))
 
 
-def negated(sentence: str, language: str) -> bool:
-    """Whether a sentence holds a word that turns it round."""
-    words = sequence(sentence)
-    plain = _known(language).negations
-    return any(words[start : start + len(one)] == one for one in plain for start in range(len(words)))
+def negations(sentence: str, language: str) -> int:
+    """How many words a sentence has that turn it round."""
+    words, plain = sequence(sentence), _known(language).negations
+    return sum(words[start : start + len(one)] == one for one in plain for start in range(len(words)))
 
 
 def _values(text: str, language: str, given: AbstractSet[str]) -> Iterator[LooseFact]:
@@ -110,7 +111,7 @@ def _values(text: str, language: str, given: AbstractSet[str]) -> Iterator[Loose
     for reading in lexicon(language).read(words):
         phrase = tuple(word.text for word in words[reading.start : reading.end])
         start, end = words[reading.start].start, words[reading.end - 1].end
-        named = text[start].isupper() and not spoken(language).nouns_large and not _begins(text, start)
+        named = text[start].isupper() and not _begins(text, start)
         if not given.issuperset(phrase) and not _says_nothing(phrase, reading, named, language):
             yield LooseFact(start, end, _kind(reading))
     for phrase in () if not words else _known(language).numbers:
@@ -124,10 +125,10 @@ def _values(text: str, language: str, given: AbstractSet[str]) -> Iterator[Loose
 
 
 def _says_nothing(phrase: Sequence, reading: Reading, named: bool, language: str) -> bool:
-    """Whether a phrase is "one", or a common word that is not written as a name is ("may", "so" for Sunday)."""
+    """Whether a phrase is "one", or a common word that is not written as a name is ("may")."""
     if reading.values[0] == _ONE and len(phrase) == 1:
         return True
-    return not named and (phrase in _known(language).common or phrase in short_names(language))
+    return phrase in _known(language).common and not named
 
 
 def _begins(text: str, start: int) -> bool:
@@ -208,7 +209,7 @@ def _known(language: str) -> _Known:
     data, words = read_file(LooseFacts, language, FILE), spoken(language)
     common = frozenset(map(sequence, data.common))
     numbers = frozenset(map(sequence, data.numbers))
-    names = (*words.money, *(name for of_unit in words.units.values() for name in of_unit))
+    names = (*words.money, *words.half, *(name for of_unit in words.units.values() for name in of_unit))
     units = {sequence(name) for name in names} | {phrase for phrase in numbers if len(phrase) == 1}
     return _Known(
         common,
@@ -230,5 +231,3 @@ def load_loose_facts(language: str) -> None:
     """
     _known(language)
     lexicon(language)
-
-

@@ -1,8 +1,8 @@
 """Facts out of a language model's hands: it gets and writes placeholders, and never sees or says a value.
 
-A draft "Order 1042 is expected tomorrow." reaches the model as "Order {order_number} is expected {order_eta}." What it
-writes must hold the same placeholders, whole, in the same order, and nothing else that looks like a fact; then the
-values are filled in, as the language says them. (In the literature: delexicalisation.)
+A draft "Order 1042 is expected tomorrow." reaches the model as "Order {order_number} is expected {order_eta}." What
+it writes must hold the same placeholders, whole, in the same order, and nothing else that looks like a fact; then
+the values are filled in, as the language says them. (In the literature: delexicalisation.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import chain
 from typing import AbstractSet, Iterable, Iterator, Mapping
 
 from emotionlayer_rasa.language import fold, sentences
-from emotionlayer_rasa.response.loose_facts import STRANGE, loose_facts, negated, values_in
+from emotionlayer_rasa.response.loose_facts import loose_facts, negations, values_in
 from emotionlayer_rasa.response.said import unbacked
 from emotionlayer_rasa.response.spoken_value import spoken_value
 from emotionlayer_rasa.response.templates import Draft
@@ -40,7 +40,7 @@ class Placeholders:
 
     Attributes:
         text: the draft with placeholders.
-        surfaces: what stands in the draft for each of them; for one that the draft does not have, its slot's value.
+        surfaces: what stands in the draft for each; for one that the draft does not have, its slot's value.
         language: of the draft.
     """
 
@@ -50,7 +50,7 @@ class Placeholders:
 
     @classmethod
     def of(cls, draft: str, facts: Mapping[str, str], language: str) -> Placeholders:
-        """Take the facts out of a draft: the slots' values, by the slots' names, and whatever else looks like a fact.
+        """Take the facts out of a draft: the slots' values, by the slots' names, and what else looks like a fact.
 
         Args:
             draft: the template's reply.
@@ -67,6 +67,11 @@ class Placeholders:
             if value and not names.has(name):
                 names.of(name, value)
         return cls(text, names.surfaces, language)
+
+    @classmethod
+    def in_text(cls, text: str, language: str) -> Placeholders:
+        """Those that a text itself has, without a draft and without values: to judge what stands beside them."""
+        return cls("", dict.fromkeys(_PLACEHOLDER.findall(text), ""), language)
 
     @cached_property
     def values(self) -> Mapping[str, str]:
@@ -85,7 +90,7 @@ class Placeholders:
         return text
 
     def fill(self, text: str) -> str:
-        """A text with values in place of placeholders; what looks like a placeholder within a value stays as it is."""
+        """A text with values in place of placeholders; what looks like one within a value stays as it is."""
 
         def value(match: re.Match[str]) -> str:
             said = self.values.get(match[1], match.group())
@@ -95,9 +100,9 @@ class Placeholders:
         return _PLACEHOLDER.sub(value, text)
 
     def fill_beginning(self, text: str, caller: str = "") -> str:
-        """A text that is still being written, filled as far as its last whole word; empty where it may not be said."""
+        """A text that is still being written, filled up to its last whole word; empty where that may not be."""
         text = _CUT_OFF.sub("", text)
-        return "" if self.faults(text, caller, whole=False) else self.fill(text)
+        return "" if self.faults(text, caller, whole=False) else self.fill(text).rstrip()
 
     def faults(self, wording: str, caller: str = "", whole: bool = True) -> tuple[str, ...]:
         """Why what a model wrote may not be filled in.
@@ -124,9 +129,8 @@ class Placeholders:
         names = [match[1] for match in matches]
         if re.search(r"[{}]", _PLACEHOLDER.sub("", wording)) or not set(names) <= set(self.surfaces):
             return False
-        if not all(
-            _BEFORE.search(wording[: match.start()]) and _BEHIND.search(wording[match.end() :]) for match in matches
-        ):
+        around = ((wording[: match.start()], wording[match.end() :]) for match in matches)
+        if not all(_BEFORE.search(before) and _BEHIND.search(behind) for before, behind in around):
             return False
         drafted = _PLACEHOLDER.findall(self.text)
         kept = [name for name in names if name in drafted]
@@ -144,15 +148,13 @@ class Placeholders:
         return words | (said - frozenset(map(fold, _WORD.findall(" ".join(of_values)))))
 
     def _turned(self, wording: str) -> bool:
-        """Whether a placeholder stands in a negated sentence here and not in the draft, or the other way round."""
-        drafted = self._polarities(self.text)
-        return any(
-            negative != drafted.get(name, False) for name, negative in self._polarities(wording).items()
-        )
+        """Whether a placeholder stands in a sentence with more or less negation than in the draft."""
+        drafted = self._negations(self.text)
+        return any(count != drafted.get(name, 0) for name, count in self._negations(wording).items())
 
-    def _polarities(self, text: str) -> Mapping[str, bool]:
+    def _negations(self, text: str) -> Mapping[str, int]:
         return {
-            name: negated(_outside(sentence), self.language)
+            name: negations(_outside(sentence), self.language)
             for sentence in sentences(text, small_letters=True)
             for name in _PLACEHOLDER.findall(sentence)
         }
@@ -188,7 +190,7 @@ def _letters() -> Iterator[str]:
 
 
 def _facts(draft: str, facts: Mapping[str, str], language: str) -> Iterator[tuple[int, int, str]]:
-    """Where a draft has facts, and their slots' names, or what kind of fact they are; in order, none in another."""
+    """Where a draft has facts, in order, and their slots' names or what kind of fact they are."""
     spans: list[tuple[int, int, str]] = []
     rest = draft
     for name, value in sorted(facts.items(), key=lambda item: -len(item[1])):

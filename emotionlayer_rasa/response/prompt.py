@@ -228,7 +228,9 @@ def caller_context(
     }
 
 
-def _caller(utterance: Utterance, strategy: str, memory: AffectiveMemory | None, braces: bool) -> Mapping[str, Any]:
+def _caller(
+    utterance: Utterance, strategy: str, memory: AffectiveMemory | None, braces: bool
+) -> Mapping[str, Any]:
     caller = caller_context(utterance, strategy, memory)
     return caller if braces else {**caller, "transcription": _BRACES.sub("", caller["transcription"])}
 

@@ -1,4 +1,4 @@
-"""A slot's value as a language writes what is spoken: dates, times and amounts by Babel, everything else as it is."""
+"""A slot's value as a language writes it: dates, times and amounts by Babel, everything else as it is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from babel.numbers import format_currency, is_currency
 
 from emotionlayer_rasa.response.said.spoken import spoken
 
-_MOMENT = re.compile(r"(?<![\w-])(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?(?![\w-])")
-_AMOUNT = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d\d?)?) ?([A-Z]{3})(?!\w)|(?<!\w)([A-Z]{3}) ?(\d+(?:[.,]\d\d?)?)(?![\w.,]\d)")
+_MOMENT = re.compile(
+    r"(?<![\w-])(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?(?![\w-])"
+)
+_NUMBER = r"\d+(?:[.,]\d\d?)?"
+_AMOUNT = re.compile(rf"(?<![\w.,])({_NUMBER}) ?([A-Z]{{3}})(?!\w)|(?<!\w)([A-Z]{{3}}) ?({_NUMBER})(?![\w.,]\d)")
 
 
 def spoken_value(value: str, language: str, today: date | None = None) -> str:

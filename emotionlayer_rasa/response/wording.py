@@ -88,9 +88,7 @@ class WordingTask:
         about = (self.strategy, self.language, self.memory)
         if self.composing:
             return compose_messages(self.utterance, self.draft, *about, self.profile, faults, self.placeholders)
-        return rephrase_messages(
-            self.utterance, self.draft.text, *about, faults, self.profile, self.placeholders
-        )
+        return rephrase_messages(self.utterance, self.draft.text, *about, faults, self.profile, self.placeholders)
 
     def faults(self, wording: str, messages: Messages) -> tuple[str, ...]:
         """Why a whole reply cannot be said.

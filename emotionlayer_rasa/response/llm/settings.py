@@ -24,8 +24,8 @@ class LLMSettings(Settings):
             that want no key.
         mode: ``rephrase`` rewords a template, which weak models manage; ``compose`` lets a capable model answer in
             its own words.
-        placeholders: facts are out of the model's hands: it gets and writes ``{order_eta}``, and the value is filled
-            in afterwards, as the language says it. For models that keep placeholders; a small one mostly does not.
+        placeholders: facts are out of the model's hands: it gets and writes ``{order_eta}``, and the value is
+            filled in afterwards, as the language says it.
         structured: how an answer is held to its JSON schema: ``schema`` (``response_format``), ``grammar``
             (llama.cpp's own ``json_schema``, from which it makes a grammar), ``none``, or ``auto``: ``schema``,
             until the endpoint refuses it.

@@ -1,8 +1,9 @@
-"""The words that name nobody, for ``loose_facts.yml``: ``python -m emotionlayer_rasa.training.replies.plain_words de``.
+"""The words that name nobody, for ``loose_facts.yml``.
 
-A word that two hands write small inside a sentence is no name, and may begin a sentence as it does somewhere. Where
-nouns are written large, a noun is a word that two hands write so, but not one that other languages write large too, that
-stands behind a title, or in a slot of one word.
+``python -m emotionlayer_rasa.training.replies.plain_words de`` prints them. A word that two hands write small inside a
+sentence is no name, and may begin a sentence as it does somewhere; so may one that many write so. Where nouns are
+written large, a noun is a word that two hands write so, but not one that other languages write large too, or that
+stands behind a title.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import csv
 import re
 import sys
 from collections import defaultdict
+from itertools import pairwise
 from typing import Iterator
 
 from emotionlayer_rasa.language import languages
@@ -21,7 +23,8 @@ from emotionlayer_rasa.training.replies.corpora import HANDS, read_replies
 _CALLERS = DATA.parents[1] / "words" / "data"
 _WORD = re.compile(r"[^\W\d_]+")
 _BEGINS = re.compile(r"(?:^|[.!?…:;\n])[\s\"'“”‘’«»„(¿¡–-]*$|[\"“„«‹¿¡]\s*$")
-_HANDS = 2
+_HANDS, _MANY_HANDS = 2, 6
+"""Who must write a word small that begins a sentence somewhere, and one that does not."""
 
 
 def plain_words(language: str) -> tuple[list[str], list[str]]:
@@ -46,13 +49,15 @@ def plain_words(language: str) -> tuple[list[str], list[str]]:
             elif len(word) > 1 and word[1:].islower():
                 large[word].add(hand)
         named.update(_behind_titles(text, language) if other == language else ())
-    words = sorted(word for word in begun if len(small[word]) >= _HANDS)
+    words = sorted(
+        word for word, hands in small.items() if len(hands) >= (_HANDS if word in begun else _MANY_HANDS)
+    )
     nouns = sorted(word for word, hands in large.items() if len(hands) >= _HANDS and word not in named)
     return words, nouns if spoken(language).nouns_large else []
 
 
 def _texts() -> Iterator[tuple[str, str, str]]:
-    """Language, hand and text of every reply for training, what its caller said, and of every caller's utterance."""
+    """Language, hand and text of replies for training, of what their callers said, and of callers' utterances."""
     for hand in HANDS["train"]:
         for reply in read_replies(DATA / f"hand{hand:02}.jsonl"):
             yield from ((reply.language, f"reply{hand}", text) for text in (reply.reply, reply.caller))
@@ -64,7 +69,7 @@ def _texts() -> Iterator[tuple[str, str, str]]:
 
 def _behind_titles(text: str, language: str) -> Iterator[str]:
     words, titles = _WORD.findall(text), {*spoken(language).titles, *spoken(language).capitals}
-    yield from (word for title, word in zip(words, words[1:], strict=False) if title in titles)
+    yield from (word for title, word in pairwise(words) if title in titles)
 
 
 if __name__ == "__main__":
