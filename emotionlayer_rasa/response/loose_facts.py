@@ -112,11 +112,11 @@ def _values(text: str, language: str, given: AbstractSet[str]) -> Iterator[Loose
         phrase = tuple(word.text for word in words[reading.start : reading.end])
         start, end = words[reading.start].start, words[reading.end - 1].end
         named = text[start].isupper() and not _begins(text, start)
-        if not given.issuperset(phrase) and not _says_nothing(phrase, reading, named, language):
+        if not set(phrase) <= given and not _says_nothing(phrase, reading, named, language):
             yield LooseFact(start, end, _kind(reading))
     for phrase in () if not words else _known(language).numbers:
         for at in _places(words, phrase):
-            if not given.issuperset(phrase):
+            if not set(phrase) <= given:
                 yield LooseFact(words[at].start, words[at + len(phrase) - 1].end, "number")
     for match in re.finditer(r"[^\W\d_]+(?:[-'’‘.]+[^\W\d_]+)*", text):
         joined = fold(_JOINT.sub("", match.group()))

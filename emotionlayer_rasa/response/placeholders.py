@@ -1,8 +1,8 @@
 """Facts out of a language model's hands: it gets and writes placeholders, and never sees or says a value.
 
-A draft "Order 1042 is expected tomorrow." reaches the model as "Order {order_number} is expected {order_eta}." What
-it writes must hold the same placeholders, whole, in the same order, and nothing else that looks like a fact; then
-the values are filled in, as the language says them. (In the literature: delexicalisation.)
+The model sees a draft "Order 1042 is expected tomorrow." as "Order {order_number} is expected {order_eta}." What it
+writes must hold the same placeholders, whole, in the same order, and nothing else that looks like a fact; then the
+values are filled in, as the language says them. (In the literature: delexicalisation.)
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _facts(draft: str, facts: Mapping[str, str], language: str) -> Iterator[tupl
         at = rest.find(fact.text, at)
         if at >= 0:
             spans.append((at, at + len(fact.text), fact.kind))
-    units = []
+    units: list[tuple[int, int, str]] = []
     for loose in values_in(rest, language):
         (units if loose.kind == "unit" else spans).append((loose.start, loose.end, loose.kind))
     yield from _touching(draft, sorted(spans), units)

@@ -1,8 +1,8 @@
 """Rewrites of good replies that say something nobody gave: ``tests/data/placeholder_rewrites.jsonl``.
 
-``python -m emotionlayer_rasa.training.replies.rewrites`` prints the file. Each good reply of the two hands that are
-kept for choices is a draft; its facts are placeholders. Sentences with a fact of their own, written by hand in six
-languages (``data/rewrites.yml``), are put behind it, plain and in disguise; placeholders are dropped, doubled,
+``python -m emotionlayer_rasa.training.replies.rewrites`` prints the file. Each good reply of the two hands that
+are kept for choices is a draft; its facts are placeholders. Sentences with a fact of their own, written by hand in
+six languages (``data/rewrites.yml``), are put behind it, plain and in disguise; placeholders are dropped, doubled,
 joined, swapped, spoilt, negated, and replaced by values.
 """
 
