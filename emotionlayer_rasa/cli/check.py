@@ -98,8 +98,8 @@ def check_rewrites(file: BinaryIO) -> None:
         if passed and record["kind"]:
             through.append(f"{record['id']} ({kind}): {reply}")
     click.echo(f"{'':14} {'lines':>6} {'through':>8}")
-    for group, (lines, passed) in sorted(counts.items()):
-        click.echo(f"{group:14} {lines:6} {passed:8}")
+    for group, (lines, let) in sorted(counts.items()):
+        click.echo(f"{group:14} {lines:6} {let:8}")
     for one in through:
         click.echo(one)
     if unreadable:

@@ -1,8 +1,8 @@
 """Facts out of a language model's hands: it gets and writes placeholders, and never sees or says a value.
 
-The model sees a draft "Order 1042 is expected tomorrow." as "Order {order_number} is expected {order_eta}." What it
-writes must hold the same placeholders, whole, in the same order, and nothing else that looks like a fact; then the
-values are filled in, as the language says them. (In the literature: delexicalisation.)
+The model sees a draft "Order 1042 is expected tomorrow." as "Order {order_number} is expected {order_eta}." What
+it writes must hold the same placeholders, whole, in the same order, and nothing else that looks like a fact;
+then the values are filled in, as the language says them. (In the literature: delexicalisation.)
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The words that name nobody, for ``loose_facts.yml``.
 
-``python -m emotionlayer_rasa.training.replies.plain_words de`` prints them. A word that two hands write small inside
-a sentence is no name, and may begin a sentence as it does somewhere; so may one that many write so. Where nouns are
-written large, a noun is a word that two hands write so, but not one that other languages write large too, or that
-stands behind a title.
+``python -m emotionlayer_rasa.training.replies.plain_words de`` prints them. A word that two hands write small
+inside a sentence is no name, and may begin a sentence as it does somewhere; so may one that many write so. Where
+nouns are written large, a noun is a word that two hands write so, but not one that other languages write large
+too, or that stands behind a title.
 """
 
 from __future__ import annotations
