@@ -12,7 +12,8 @@ import click
 @click.command()
 @click.argument("file", type=click.File("rb"), metavar="FILE.jsonl")
 @click.option("--report", is_flag=True, help='Print how many are caught and wrongly refused; lines need "faults".')
-def check(file: BinaryIO, report: bool) -> None:
+@click.option("--placeholders", is_flag=True, help="Count, of rewrites with placeholders, how many get through.")
+def check(file: BinaryIO, report: bool, placeholders: bool) -> None:
     """Check replies as they are checked before they are said.
 
     Each line of FILE.jsonl (- is standard input) is a JSON object with "id", "reply", "strategy" and "language",
@@ -20,12 +21,19 @@ def check(file: BinaryIO, report: bool) -> None:
     "id", "ok" and "reasons" for each; with --report, of replies whose "faults" are known (none of a good one), the
     shares of the faulty ones that are caught and of the good ones that are refused, by language and by fault.
 
+    With --placeholders the lines are what a model made of a draft whose facts were placeholders: "id", "language",
+    "reply", "draft" (the reply as it was, with its facts; empty for a reply of which only what stands outside
+    placeholders is judged), "slots" and "kind" (of the fact that nobody gave; empty for a good reply). Prints by
+    kind and language how many get through, and names those that should not.
+
     A line that cannot be read, or whose language is none of ours, is one line on stderr, which names what is
     allowed; the exit code is then 1.
     """
     from emotionlayer_rasa.errors import ReplyLineError
     from emotionlayer_rasa.response.check import check_reply
 
+    if placeholders:
+        return check_rewrites(file)
     unreadable = 0
     judged: list[tuple[dict[str, Any], Sequence[str]]] = []
     for number, line in enumerate(file, start=1):
@@ -52,6 +60,71 @@ def check(file: BinaryIO, report: bool) -> None:
         show_report(judged)
     if unreadable:
         raise SystemExit(1)
+
+
+def check_rewrites(file: BinaryIO) -> None:
+    """How many rewrites get through; a line that cannot be read ends the command with code 1, as for replies.
+
+    Args:
+        file: JSON lines.
+    """
+    from emotionlayer_rasa.errors import ReplyLineError
+    from emotionlayer_rasa.response.placeholders import Placeholders
+
+    unreadable = 0
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    through = []
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = read_rewrite(line, number)
+        except ReplyLineError as error:
+            unreadable += 1
+            click.echo(f"{error.code}: {error}", err=True)
+            continue
+        draft, reply, language = record["draft"], record["reply"], record["language"]
+        asked = (
+            Placeholders.of(draft, {name: str(value) for name, value in record["slots"].items()}, language)
+            if draft
+            else Placeholders.in_text(reply, language)
+        )
+        passed = not asked.faults(reply)
+        kind = record["kind"] or "good"
+        quality = "faulty" if record["kind"] else "good"
+        for group in {kind, quality, f"{quality} {language}"}:
+            counts[group][0] += 1
+            counts[group][1] += passed
+        if passed and record["kind"]:
+            through.append(f"{record['id']} ({kind}): {reply}")
+    click.echo(f"{'':14} {'lines':>6} {'through':>8}")
+    for group, (lines, let) in sorted(counts.items()):
+        click.echo(f"{group:14} {lines:6} {let:8}")
+    for one in through:
+        click.echo(one)
+    if unreadable:
+        raise SystemExit(1)
+
+
+def read_rewrite(line: bytes, number: int) -> dict[str, Any]:
+    """One line of rewrites.
+
+    Raises:
+        ReplyLineError: as :func:`read_line`; "draft" and "kind" must be there too, and text.
+    """
+    from emotionlayer_rasa.errors import ReplyLineError
+    from emotionlayer_rasa.taxonomy import STRATEGIES
+
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if isinstance(record, dict):  # a rewrite has no tone
+        line = json.dumps({"strategy": STRATEGIES[0], **record}).encode()
+    record = read_line(line, number, ("draft", "kind"))
+    if wrong := [key for key in ("draft", "kind") if not isinstance(record[key], str)]:
+        raise ReplyLineError(number, f"'{wrong[0]}' must be text")
+    return record
 
 
 def show_report(judged: Sequence[tuple[dict[str, Any], Sequence[str]]]) -> None:

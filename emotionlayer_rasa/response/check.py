@@ -24,6 +24,7 @@ REASONS: Mapping[str, str] = {
     "repetition": "a sentence or clause comes twice or was said just before, or talk in circles",
     "wrong_language": "not the caller's language",
     "tone": "the tone contradicts the strategy, such as laughing at an angry caller",
+    "placeholder": "a placeholder for a fact is missing, unknown, doubled, or part of something else",
     "unbacked_fact": "a number, date, name, status or other detail that no slot backs",
     "promise": "promises money, goods, a date or a result that no slot backs",
     "claim": "says that something was done or checked, which no slot backs",

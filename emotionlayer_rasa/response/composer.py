@@ -17,6 +17,8 @@ from emotionlayer_rasa.language import languages, normalise, read_file
 from emotionlayer_rasa.response.answer import answer_schema, read_answer, read_wording
 from emotionlayer_rasa.response.early import EarlySentence
 from emotionlayer_rasa.response.llm import LLMClient
+from emotionlayer_rasa.response.loose_facts import load_loose_facts
+from emotionlayer_rasa.response.placeholders import Placeholders
 from emotionlayer_rasa.response.prompt import CRISIS, CRISIS_PROFILES, check_prompts
 from emotionlayer_rasa.response.reply_reader import load_reply_reader
 from emotionlayer_rasa.response.said import warm_up
@@ -90,6 +92,9 @@ SayEarly = Callable[[Reply], Awaitable[bool]]
 class ReplyComposer:
     """Words replies; always has one, at the latest when the language model's ``timeout_s`` is over.
 
+    With ``llm: {placeholders: true}`` facts are out of the model's hands: see
+    :mod:`emotionlayer_rasa.response.placeholders`.
+
     What a language model says is checked. When it is refused, the model is told why and asked once more, if
     there is time for it; then a template speaks.
 
@@ -113,6 +118,9 @@ class ReplyComposer:
         self._profile = profile
         self.rejections: Counter[str] = Counter()
         load_languages(profile)
+        if llm is not None and llm.settings.placeholders:
+            for language in languages():
+                load_loose_facts(language)
 
     async def reply(
         self,
@@ -143,7 +151,13 @@ class ReplyComposer:
         draft = draft_reply(situation, strategy, slots, language, said, self._profile)
         timings = {"template": _ms_since(started)}
         composing = self._llm is not None and self._llm.settings.mode == "compose"
-        task = WordingTask(utterance, draft, strategy, said, language, memory, self._profile, composing)
+        placeholders = None
+        if self._llm is not None and self._llm.settings.placeholders and not draft.verbatim:
+            placeholders = Placeholders.of(draft.text, draft.facts, language)
+            draft = placeholders.spoken(draft)
+        task = WordingTask(
+            utterance, draft, strategy, said, language, memory, self._profile, composing, placeholders
+        )
 
         text, source = draft.text, "template"
         reasons: tuple[str, ...] = ()
@@ -208,7 +222,7 @@ class ReplyComposer:
                     return "", ("llm.strategy",), True
                 wording = answer.reply
             else:
-                wording = read_wording(wording, task.draft.text)
+                wording = read_wording(wording, task.shown)
         except (LLMError, ConfigurationError) as error:
             if isinstance(error, ConfigurationError):
                 logger.error("reply.prompt_unusable %s", error)
@@ -216,7 +230,8 @@ class ReplyComposer:
         finally:
             timings["llm"] = round(timings.get("llm", 0.0) + _ms_since(started), 1)
         started = time.perf_counter()
-        reasons = task.faults(wording, messages)
+        wording, reasons = task.filled(wording)
+        reasons = reasons or task.faults(wording, messages)
         if early and not early.begins(wording):  # JSON with two replies in it
             reasons += ("llm.schema",)
         timings["check"] = round(timings.get("check", 0.0) + _ms_since(started), 1)

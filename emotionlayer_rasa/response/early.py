@@ -50,8 +50,8 @@ class EarlySentence:
             if task.composing:
                 answer = read_beginning(text)
             else:
-                answer = Answer(read_wording(text, task.draft.text, whole=False))
-            complete = complete_sentences(answer.reply)
+                answer = Answer(read_wording(text, task.shown, whole=False))
+            complete = complete_sentences(task.filled_beginning(answer.reply))
             if complete != judged and answer.follows(task.strategy):
                 judged = complete
                 await self._say_if_fit(complete, messages)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any, Iterable, Mapping, Sequence, TypeVar
 
@@ -22,6 +22,7 @@ from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import find_text, read_file, read_own_file
 from emotionlayer_rasa.response.check import REASONS
+from emotionlayer_rasa.response.placeholders import Placeholders
 from emotionlayer_rasa.response.sentences import split_sentences
 from emotionlayer_rasa.response.templates import DEFAULT_PROFILE, Draft, draft_reply, guidance
 from emotionlayer_rasa.settings import Settings
@@ -38,6 +39,8 @@ In customer support the danger is mostly to money or goods; rules and policies a
 
 _MAX_WORDS = 60
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACES = re.compile("[{}]")
+"""Left out of the caller's words where braces make a placeholder: nobody else writes one."""
 _SPECIAL = re.compile("[<>&|\\[\\]\x7f-\x9f\u2028\u2029]")
 
 _BEGINNING = 4
@@ -80,6 +83,7 @@ def rephrase_messages(
     memory: AffectiveMemory | None = None,
     faults: Sequence[str] = (),
     profile: str = DEFAULT_PROFILE,
+    placeholders: Placeholders | None = None,
 ) -> Messages:
     """The chat that asks for a draft in other words: rules, examples, then the caller and the draft.
 
@@ -95,6 +99,7 @@ def rephrase_messages(
         memory: what the turns before tell about the caller.
         faults: reasons for which an earlier answer was refused; see :func:`corrections`.
         profile: the application profile, whose guidance is given.
+        placeholders: what stands in the draft in place of its facts; None shows them.
 
     Raises:
         ConfigurationError: a template of the bot's own cannot be rendered.
@@ -105,12 +110,16 @@ def rephrase_messages(
         asked = {"caller": caller, "guidance": told, "corrections": list(corrected), "draft": draft}
         return {"role": "user", "content": _render(language, "rephrase_user.j2", asked)}
 
-    messages = [{"role": "system", "content": _render(language, "rephrase_system.j2", {})}]
-    for example in _examples(language):
+    if placeholders:
+        draft = placeholders.text
+    system = _render(language, "rephrase_system.j2", {})
+    messages = [{"role": "system", "content": _with_rule(system, language, placeholders)}]
+    for example in _examples(language, placeholders is not None):
         messages.append(question(example.caller, example.draft))
         messages.append({"role": "assistant", "content": example.reply})
     # A slot in the draft may hold what the caller said.
-    caller, corrected = caller_context(utterance, strategy, memory), corrections(faults, language)
+    caller = _caller(utterance, strategy, memory, placeholders is None)
+    corrected = corrections(faults, language)
     messages.append(question(caller, _SPECIAL.sub("", draft), corrected))
     return Messages(messages, (guidance(strategy, language, profile), *corrected))
 
@@ -123,6 +132,7 @@ def compose_messages(
     memory: AffectiveMemory | None = None,
     profile: str = DEFAULT_PROFILE,
     faults: Sequence[str] = (),
+    placeholders: Placeholders | None = None,
 ) -> Messages:
     """The chat that asks a capable model to answer in its own words.
 
@@ -137,6 +147,7 @@ def compose_messages(
         memory: what the turns before tell about the caller.
         profile: the application profile.
         faults: reasons for which an earlier answer was refused; see :func:`corrections`.
+        placeholders: what stands in the draft in place of its facts; None shows them.
 
     Raises:
         ConfigurationError: a template of the bot's own cannot be rendered.
@@ -153,15 +164,20 @@ def compose_messages(
         "corrections": corrected,
     }
     data = {
-        "caller": caller_context(utterance, strategy, memory),
-        "facts": draft.facts,
-        "draft": draft.text,
+        "caller": _caller(utterance, strategy, memory, placeholders is None),
+        "facts": [f"{{{name}}}" for name in placeholders.surfaces] if placeholders else draft.facts,
+        "draft": placeholders.text if placeholders else draft.text,
     }
+    system = _render(language, "compose_system.j2", rules)
     messages = [
-        {"role": "system", "content": _render(language, "compose_system.j2", rules)},
+        {"role": "system", "content": _with_rule(system, language, placeholders)},
         {"role": "user", "content": _render(language, "compose_user.j2", data)},
     ]
     return Messages(messages, (told, *corrected))
+
+
+def _with_rule(system: str, language: str, placeholders: Placeholders | None) -> str:
+    return system if placeholders is None else f"{system}\n{_render(language, 'placeholders.j2', {})}"
 
 
 def crisis_lines(language: str, profile: str) -> str:
@@ -212,6 +228,13 @@ def caller_context(
     }
 
 
+def _caller(
+    utterance: Utterance, strategy: str, memory: AffectiveMemory | None, braces: bool
+) -> Mapping[str, Any]:
+    caller = caller_context(utterance, strategy, memory)
+    return caller if braces else {**caller, "transcription": _BRACES.sub("", caller["transcription"])}
+
+
 def corrections(faults: Sequence[str], language: str) -> list[str]:
     """What to do better, one sentence a fault.
 
@@ -240,6 +263,7 @@ def check_prompts(language: str, profile: str = DEFAULT_PROFILE) -> None:
     for strategy in STRATEGIES:
         rephrase_messages(utterance, "", strategy, language, known, ("empty",), profile)
         compose_messages(utterance, Draft("", {}), strategy, language, known, profile)
+    _render(language, "placeholders.j2", {})
 
 
 def _render(language: str, name: str, values: Mapping[str, Any]) -> str:
@@ -286,8 +310,14 @@ def _data(value: Any) -> str:
 
 
 @cache
-def _examples(language: str) -> tuple[Example, ...]:
-    return _own_or_ours(tuple[Example, ...], language, "prompts/rephrase_examples.yml")
+def _examples(language: str, masked: bool) -> tuple[Example, ...]:
+    examples = _own_or_ours(tuple[Example, ...], language, "prompts/rephrase_examples.yml")
+    return tuple(map(partial(_masked, language=language), examples)) if masked else examples
+
+
+def _masked(example: Example, language: str) -> Example:
+    placeholders = Placeholders.of(example.draft, {}, language)
+    return Example(caller=example.caller, draft=placeholders.text, reply=placeholders.mask(example.reply))
 
 
 @cache

@@ -12,6 +12,7 @@ from emotionlayer_rasa.errors import EmotionLayerError
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response.composer import ReplySettings
 from emotionlayer_rasa.response.llm import read_llm_settings
+from emotionlayer_rasa.response.placeholders import Placeholders
 from emotionlayer_rasa.response.prompt import compose_messages, rephrase_messages
 from emotionlayer_rasa.response.templates import Draft
 from emotionlayer_rasa.utterance import Transcript, Utterance
@@ -39,10 +40,16 @@ def warm_up(base_url: str, language: str) -> bool:
     try:
         settings, replies = read_llm_settings(), read_section(ReplySettings, "replies") or ReplySettings()
         nobody = Utterance(Transcript(""))
+        masked = settings is not None and settings.placeholders
+        placeholders = Placeholders.of("", {}, language) if masked else None
         if settings is not None and settings.mode == "compose":
-            messages = compose_messages(nobody, Draft("", {}), _ANY, language, profile=replies.profile)
+            messages = compose_messages(
+                nobody, Draft("", {}), _ANY, language, profile=replies.profile, placeholders=placeholders
+            )
         else:
-            messages = rephrase_messages(nobody, "", _ANY, language, profile=replies.profile)
+            messages = rephrase_messages(
+                nobody, "", _ANY, language, profile=replies.profile, placeholders=placeholders
+            )
         question = {"model": "warm-up", "messages": messages, "max_tokens": 1}
         httpx.post(
             f"{base_url}/chat/completions", json=question, timeout=_TIMEOUT_S, trust_env=False

@@ -8,6 +8,7 @@ from typing import Mapping, Sequence
 
 from emotionlayer_rasa.affect.memory import AffectiveMemory
 from emotionlayer_rasa.response.check import check_reply
+from emotionlayer_rasa.response.placeholders import Placeholders
 from emotionlayer_rasa.response.prompt import (
     CRISIS,
     CRISIS_PROFILES,
@@ -18,7 +19,7 @@ from emotionlayer_rasa.response.prompt import (
     repeats_guidance,
     rephrase_messages,
 )
-from emotionlayer_rasa.response.sentences import words_of_meaning
+from emotionlayer_rasa.response.sentences import plain, words_of_meaning
 from emotionlayer_rasa.response.templates import Draft
 from emotionlayer_rasa.utterance import Utterance
 
@@ -29,13 +30,14 @@ class WordingTask:
 
     Attributes:
         utterance: the caller's turn.
-        draft: the template's reply.
+        draft: the template's reply, its values as they are said.
         strategy: one of the six response strategies.
         said: the assistant's messages so far, oldest first.
         language: of the reply.
         memory: what the turns before tell about the caller.
         profile: the application profile.
         composing: whether a language model answers in words of its own; else it rewords the draft.
+        placeholders: what a language model gets and writes in place of facts; None shows it the facts.
     """
 
     utterance: Utterance
@@ -46,6 +48,7 @@ class WordingTask:
     memory: AffectiveMemory | None
     profile: str
     composing: bool
+    placeholders: Placeholders | None = None
 
     @cached_property
     def facts(self) -> Mapping[str, str]:
@@ -55,6 +58,27 @@ class WordingTask:
             facts[CRISIS] = crisis_lines(self.language, self.profile)
         return facts
 
+    @property
+    def shown(self) -> str:
+        """The draft as a language model sees it."""
+        return self.placeholders.text if self.placeholders else self.draft.text
+
+    def filled(self, wording: str) -> tuple[str, tuple[str, ...]]:
+        """What a language model wrote, its placeholders filled in; and why it may not be, where it may not."""
+        if self.placeholders is None or self._tells_the_crisis_lines(wording):
+            return wording, ()
+        return self.placeholders.fill(wording), self.placeholders.faults(wording, self.utterance.transcript.text)
+
+    def filled_beginning(self, wording: str) -> str:
+        """As much as may be filled in of what a language model is still writing."""
+        if self.placeholders is None:
+            return wording
+        return self.placeholders.fill_beginning(wording, self.utterance.transcript.text)
+
+    def _tells_the_crisis_lines(self, wording: str) -> bool:
+        told = crisis_lines(self.language, self.profile) if self.profile in CRISIS_PROFILES else ""
+        return bool(told) and plain(wording) == plain(told)
+
     def messages(self, faults: Sequence[str] = ()) -> Messages:
         """What a language model is asked.
 
@@ -63,8 +87,8 @@ class WordingTask:
         """
         about = (self.strategy, self.language, self.memory)
         if self.composing:
-            return compose_messages(self.utterance, self.draft, *about, self.profile, faults)
-        return rephrase_messages(self.utterance, self.draft.text, *about, faults, self.profile)
+            return compose_messages(self.utterance, self.draft, *about, self.profile, faults, self.placeholders)
+        return rephrase_messages(self.utterance, self.draft.text, *about, faults, self.profile, self.placeholders)
 
     def faults(self, wording: str, messages: Messages) -> tuple[str, ...]:
         """Why a whole reply cannot be said.

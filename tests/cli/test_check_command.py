@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -79,3 +80,18 @@ def test_a_missing_file_is_an_error(tmp_path):
     done = run([], tmp_path / "none.jsonl")
     assert done.exit_code == 2
     assert "none.jsonl" in done.stderr
+
+
+def test_rewrites_with_placeholders_are_counted_and_those_that_get_through_named() -> None:
+    line = {"language": "en", "draft": "It is 77.", "slots": {"n": "77"}}
+    lines = [
+        {**line, "id": "a", "kind": "number", "reply": "It is {n} and 5."},
+        {**line, "id": "b", "kind": "missed", "reply": "So it is {n}."},
+        {**line, "id": "c", "kind": "", "draft": "", "reply": "It is {n}."},
+        {"id": "d", "language": "en", "reply": "x"},
+    ]
+    result = CliRunner().invoke(main, ["check", "-", "--placeholders"], input="\n".join(map(json.dumps, lines)))
+    assert result.exit_code == 1
+    assert "draft, kind" in result.output
+    assert re.search(r"faulty\s+2\s+1\n", result.output)
+    assert "b (missed): So it is {n}." in result.output

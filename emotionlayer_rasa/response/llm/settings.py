@@ -24,6 +24,8 @@ class LLMSettings(Settings):
             that want no key.
         mode: ``rephrase`` rewords a template, which weak models manage; ``compose`` lets a capable model answer in
             its own words.
+        placeholders: facts are out of the model's hands: it gets and writes ``{order_eta}``, and the value is
+            filled in afterwards, as the language says it.
         structured: how an answer is held to its JSON schema: ``schema`` (``response_format``), ``grammar``
             (llama.cpp's own ``json_schema``, from which it makes a grammar), ``none``, or ``auto``: ``schema``,
             until the endpoint refuses it.
@@ -41,6 +43,7 @@ class LLMSettings(Settings):
     model: str = Field(min_length=1)
     api_key_env: str | None = None
     mode: Literal["rephrase", "compose"] = "rephrase"
+    placeholders: bool = False
     structured: Literal["auto", "schema", "grammar", "none"] = "auto"
     timeout_s: float = Field(default=8.0, gt=0, le=60)
     temperature: float = Field(default=0.0, ge=0, le=2)
