@@ -13,7 +13,7 @@ from typing import Any, Mapping, Sequence
 
 from emotionlayer_rasa.response.form import MAX_CHARACTERS, form_faults, shared_run
 from emotionlayer_rasa.response.reply_reader import load_reply_reader
-from emotionlayer_rasa.response.said import unbacked
+from emotionlayer_rasa.response.said import review
 from emotionlayer_rasa.response.sentences import split_sentences, words_of_meaning
 
 REASONS: Mapping[str, str] = {
@@ -109,18 +109,19 @@ def _meaning(
     """Facts that nothing backs, and faults of meaning.
 
     A reply that says much of its draft looks fit to the reader whatever else is in it. So beside a draft it can
-    neither vouch for a fact nor for the manner: that is read without the draft.
+    neither vouch for a fact nor for the manner: that is read without the draft. It reads facts as the slots have
+    them: of how else they may be said it knows less than the room of facts.
     """
     reader = load_reply_reader()
     slots = {name: value for name, value in backing.items() if name not in _OWN_TEXTS}
     drafted = len(slots) < len(backing)
-    reading = reader.read(reply, strategy, caller, backing)
+    stated, as_given = review(reply, backing, caller, language, today)
+    reading = reader.read(as_given, strategy, caller, backing)
     found = set()
-    stated = unbacked(reply, backing, caller, language, today)
     if stated and (drafted or reading["unfit"] >= _ALL_BUT_FIT or any(one.kind in _SURE for one in stated)):
         found.add("unbacked_fact")
     if whole:
-        manner = reader.read(reply, strategy, caller, slots) if drafted else reading
+        manner = reader.read(as_given, strategy, caller, slots) if drafted else reading
         found.update(fault for fault in reader.faults(reading, strategy) if fault in _OF_FACTS)
         found.update(fault for fault in reader.faults(manner, strategy) if fault not in _OF_FACTS)
     return found

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.response.said import Unbacked, forms, spoken_languages, unbacked, warm_up
+from emotionlayer_rasa.response.said import Unbacked, forms, review, spoken_languages, unbacked, warm_up
 from emotionlayer_rasa.response.said.codes import spell
 from emotionlayer_rasa.response.said.numerals import spelt
 from emotionlayer_rasa.response.said.spoken import glue
@@ -384,3 +384,27 @@ def test_good_replies_pass_and_unbacked_facts_are_caught(
     refused, caught = (sum(those) / len(those) for those in flagged.values())
     assert refused <= most_refused
     assert caught >= least_caught
+
+
+@pytest.mark.parametrize(
+    ("language", "reply", "slots", "as_given"),
+    [
+        (
+            "en",
+            "Train triple seven gets in at quarter past six. Half of your fare comes back.",
+            {"train": "777", "arrival": "18:15", "share": "50 %"},
+            "Train 777 gets in at 18:15. 50 % of your fare comes back.",
+        ),
+        ("it", "Parte alle tre meno dieci, per sei euro e novanta.", {"ora": "14:50", "prezzo": "6,90 EUR"}, None),
+        ("de", "Die Frist läuft bis Heiligabend.", {"frist": "24. Dezember"}, "Die Frist läuft bis 24. Dezember."),
+        ("en", "It comes on Monday, and not on Tuesday.", {"draft": "It comes on Monday. " * 5}, "same"),
+        ("en", "Is that all?", {"order": "1042"}, "same"),
+    ],
+)
+def test_a_reply_may_be_written_with_the_facts_as_they_were_given(language, reply, slots, as_given):
+    found = review(reply, slots, "", language)
+    assert found.unbacked == unbacked(reply, slots, "", language)
+    if as_given is None:
+        assert all(value in found.as_given for value in slots.values())
+    else:
+        assert found.as_given == (reply if as_given == "same" else as_given)

@@ -48,6 +48,8 @@ _BEGINS = re.compile(r"(?:^|[.!?…:;\n])[\s\"'“”‘’«»„(¿¡–—-]*
 _SYMBOL = re.compile(r"\s?[€$£]")
 _BARE_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _LONGEST_UNIT = 24
+_LONGEST_VALUE = 60
+"""Characters of a slot that is a value, and no text of ours such as a draft."""
 _ONE, _TODAY = Value("number", 1), Value("relative", 0)
 
 
@@ -62,6 +64,19 @@ class Unbacked(NamedTuple):
 
     text: str
     kind: str
+
+
+class Review(NamedTuple):
+    """What became of a reply's facts.
+
+    Attributes:
+        unbacked: the facts that nobody gave, in the reply's order; none for a reply that may be said.
+        as_given: the reply with the facts that a slot backs written as the slot has them ("at quarter past six" as
+            "at 18:15"), for a reader that knows no other way of saying them.
+    """
+
+    unbacked: tuple[Unbacked, ...]
+    as_given: str
 
 
 def warm_up(language: str) -> None:
@@ -84,6 +99,11 @@ class _Backing(NamedTuple):
 def unbacked(
     reply: str, slots: Mapping[str, Any], caller: str, language: str, today: date | None = None
 ) -> tuple[Unbacked, ...]:
+    """What :func:`review` finds that nobody gave; its arguments and errors."""
+    return review(reply, slots, caller, language, today).unbacked
+
+
+def review(reply: str, slots: Mapping[str, Any], caller: str, language: str, today: date | None = None) -> Review:
     """The facts of a reply that neither a slot nor the caller's words give, in whatever way they are said.
 
     A fact is a number, a date, a time, an amount, a code or an address, in digits or in words, and a name: a word
@@ -98,22 +118,20 @@ def unbacked(
         language: a code that :func:`spoken_languages` names.
         today: from which "tomorrow" counts; without it, such a word is backed where a slot or the caller has it.
 
-    Returns:
-        The spans, in the reply's order; none for a reply that may be said.
-
     Raises:
         ConfigurationError: the package has no ``spoken.yml`` for the language.
     """
     texts = _texts(slots, caller)
-    backing = [_backing(text, language, today) for text in texts if text]
-    backing.append(_derived(texts, len(slots), language, today))
+    of_texts = {text: _backing(text, language, today) for text in texts if text}
+    backing = [*of_texts.values(), _derived(texts, len(slots), language, today)]
     known = frozenset(word for one in backing for word in one.words)
     words = read_words(reply, joints(language), links(language))
     covered = list(_occurrences(words, backing, language))
     reckoned = _is_sum(texts, len(slots), language)
+    facts = _facts(reply, words, language)
     found = [
         (words[fact.start].start, words[fact.end - 1].end, kind)
-        for fact in _facts(reply, words, language)
+        for fact in facts
         if not (_covers(covered, fact, words, language) or _is_known_unit(fact, words, known, language))
         for kind in (_kind(reply, words, fact, language),)
         if not (reckoned and kind == "number" and not unit_after(reply[words[fact.end - 1].end :], language))
@@ -125,10 +143,41 @@ def unbacked(
     found = [one for one in found if not any(start <= one[0] < end for start, end in examples)]
     found += [(*place, "side") for place in _other_sides(reply, texts, len(slots), language)]
     contacts = [match.span() for match in _CONTACT.finditer(reply)]
-    given = " ".join(texts).lower()
+    known_contacts = " ".join(texts).lower()
+    given = [(as_text(value), of_texts[text]) for value, text in zip(slots.values(), texts, strict=False) if text]
     found = [one for one in found if not any(start <= one[0] < end for start, end in contacts)]
-    found += [(start, end, "contact") for start, end in contacts if reply[start:end].lower() not in given]
-    return tuple(Unbacked(reply[start:end], kind) for start, end, kind in sorted(found))
+    found += [(start, end, "contact") for start, end in contacts if reply[start:end].lower() not in known_contacts]
+    return Review(
+        tuple(Unbacked(reply[start:end], kind) for start, end, kind in sorted(found)),
+        _as_given(reply, words, facts, given, language),
+    )
+
+
+def _as_given(
+    reply: str,
+    words: SequenceOf[Word],
+    facts: Iterable[Reading],
+    given: Iterable[tuple[str, _Backing]],
+    language: str,
+) -> str:
+    """The reply with the longest stretches of words that say a slot's fact written as the slot has it."""
+    spans = {(fact.start, fact.end) for fact in facts}
+    stretches = [
+        (end - start, start, end, text)
+        for text, backing in given
+        if len(text) <= _LONGEST_VALUE
+        for start, end in _occurrences(words, [backing], language)
+        if any(start <= first and last <= end for first, last in spans)
+    ]
+    taken: set[int] = set()
+    chosen = []
+    for _, start, end, text in sorted(stretches, reverse=True):
+        if taken.isdisjoint(range(start, end)):
+            taken.update(range(start, end))
+            chosen.append((words[start].start, words[end - 1].end, text))
+    for begin, finish, text in sorted(chosen, reverse=True):
+        reply = reply[:begin] + text + reply[finish:]
+    return reply
 
 
 def _texts(slots: Mapping[str, Any], caller: str) -> tuple[str, ...]:

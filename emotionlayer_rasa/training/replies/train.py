@@ -21,6 +21,7 @@ from emotionlayer_rasa.response.reply_reader import (
     ReplyReader,
     reply_pieces,
 )
+from emotionlayer_rasa.response.said import review
 from emotionlayer_rasa.settings import Settings
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.training.calibration import platt
@@ -51,7 +52,7 @@ class ReplyTraining(Settings):
     epochs: pydantic.PositiveInt = 4
     rate: float = 8e-5
     head_rate: float = 1e-3
-    refused: float = 0.07
+    refused: float = 0.06
     threads: pydantic.PositiveInt = 2
     seed: int = 7
 
@@ -161,7 +162,13 @@ def _calibrate(settings: ReplyTraining) -> None:
     _describe(settings.out, description)
     held_out = hands("dev")
     reader = ReplyReader(settings.out)
-    logits = np.stack([reader.logits(one.reply, one.strategy, one.caller, one.slots) for one in held_out])
+    as_given = [review(one.reply, one.slots, one.caller, one.language).as_given for one in held_out]
+    logits = np.stack(
+        [
+            reader.logits(reply, one.strategy, one.caller, one.slots)
+            for reply, one in zip(as_given, held_out, strict=True)
+        ]
+    )
     targets = np.stack([one.target for one in held_out])
     lines = [platt(logits[:, place], targets[:, place]) for place in range(len(FAULTS))]
     slopes, offsets = (np.round(values, 3) for values in zip(*lines, strict=True))
