@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from phones import PHONES, FileForkPhone, Phone, WideAudioSocketPhone
+from phones import PHONES, FileForkPhone, Phone, PlainAsteriskPhone, WideAudioSocketPhone
 
 from emotionlayer_rasa.utterance import METADATA_KEY
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from conftest import Assistant
 
 pytestmark = pytest.mark.anyio
-
-AT_ONCE = 4
-"""Calls that speak: they share two cores, and are heard in time."""
 
 
 @pytest.fixture
@@ -31,7 +28,6 @@ def anyio_backend() -> str:
 async def test_each_wire_holds_a_conversation(assistant: Assistant, data: Path) -> None:
     samples, _ = soundfile.read(data / "en_order.flac", dtype="float32")
     order = np.concatenate([samples, np.zeros(16_000, np.float32)])
-    line = asyncio.Semaphore(AT_ONCE)
 
     async def heard(caller: Phone, words: str) -> list[dict[str, Any]]:
         """Wait for a turn with these words; gives all turns."""
@@ -42,7 +38,7 @@ async def test_each_wire_holds_a_conversation(assistant: Assistant, data: Path) 
             await asyncio.sleep(0.3)
 
     async def converse(phone: type[Phone], http: httpx.AsyncClient) -> None:
-        async with line, phone(http).call() as caller:
+        async with phone(http).call() as caller:
             await caller.speak(np.zeros(1600, np.float32), 0.02)
             await caller.until(lambda: len(caller.played) > caller.rate, 120)
             assert caller.loudness() > 0.005, "the disclosure is spoken first"
@@ -58,6 +54,7 @@ async def test_each_wire_holds_a_conversation(assistant: Assistant, data: Path) 
         assert spoken["metadata"][METADATA_KEY]["emotion"]["source"] == "voice", phone
 
     # Those left out differ from another one in what no conversation shows.
-    wires = [phone for phone in PHONES if phone not in (FileForkPhone, WideAudioSocketPhone)]
+    wires = [phone for phone in PHONES if phone not in (PlainAsteriskPhone, FileForkPhone, WideAudioSocketPhone)]
     async with httpx.AsyncClient(base_url=str(assistant.http.base_url), timeout=60, trust_env=False) as http:
-        await asyncio.gather(*(converse(phone, http) for phone in wires))
+        for phone in wires:  # one by one, since a slow machine hears no more in time
+            await converse(phone, http)

@@ -233,7 +233,7 @@ class MediaStreamsRoute(CallRoute, Webhook):
         # too: they give nobody else a way in, and a call that is refused here is lost.
         addresses = [f"{scheme}{slash}" for scheme in (f"ws{url[4:]}", url) for slash in ("", "/")]
         if not any(self._validator.validate(address, {}, signature) for address in addresses):
-            raise self._unsigned()
+            raise self._not_signed()
 
     def open(self, request: Request) -> Wire:
         """The wire of a websocket."""
@@ -267,7 +267,7 @@ class MediaStreamsRoute(CallRoute, Webhook):
         """
         form = RequestParameters(parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True))
         if not self._is_signed(self._url(path, query), form, body, headers):
-            raise self._unsigned()
+            raise self._not_signed()
         call = str(form.get("CallSid", ""))
         if not call:
             raise errors.RequestError("The form has no 'CallSid': it is no call.")
@@ -331,7 +331,7 @@ class MediaStreamsRoute(CallRoute, Webhook):
             return False
         return True
 
-    def _unsigned(self) -> errors.UnauthorizedError:
+    def _not_signed(self) -> errors.UnauthorizedError:
         return errors.UnauthorizedError(
             f"The request does not bear the signature of {self.dialect.name}. Check the {self.dialect.secret}, "
             "and that 'public_url' is the address that is called."
