@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
 from urllib.parse import quote
 
 from emotionlayer_rasa.errors import ConfigurationError, ConversationsError
+from emotionlayer_rasa.rasa_versions import tracker_stores
 
 Events = Sequence[Mapping[str, Any]]
 T = TypeVar("T")
@@ -62,9 +63,10 @@ def read_store(endpoints: Path, senders: Sequence[str], digest: Digest[T]) -> li
 
     Raises:
         ConfigurationError: the file is missing, cannot be read, or names no tracker store.
+        MissingRasaError: Rasa, which reads it, is not installed.
         ConversationsError: the store cannot be read.
     """
-    from rasa.core.tracker_store import TrackerStore
+    stores = tracker_stores()
     from rasa.utils.endpoints import read_endpoint_config
 
     if not endpoints.is_file():
@@ -86,7 +88,7 @@ def read_store(endpoints: Path, senders: Sequence[str], digest: Digest[T]) -> li
     logging.getLogger("rasa.shared.core.trackers").setLevel(logging.CRITICAL)
 
     async def read() -> list[T]:
-        store = TrackerStore.create(config)
+        store = stores.TrackerStore.create(config)
         digested = []
         for sender in senders or sorted(await store.keys()):
             tracker = await store.retrieve_full_tracker(sender)

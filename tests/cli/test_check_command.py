@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 
@@ -19,7 +19,7 @@ UNFIT = {**FINE, "id": "unfit", "reply": "Haha, calm down!", "strategy": "active
 
 def run(lines, path="-"):
     text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    return CliRunner(mix_stderr=False).invoke(main, ["check", str(path)], input=text)
+    return separate_runner().invoke(main, ["check", str(path)], input=text)
 
 
 def answers(done):
@@ -70,7 +70,7 @@ def test_a_bad_line_is_named_and_the_others_are_checked(line, problem):
 
 
 def test_bytes_that_are_no_text_are_a_bad_line():
-    done = CliRunner(mix_stderr=False).invoke(main, ["check", "-"], input=b"\xff\xfe{}\n")
+    done = separate_runner().invoke(main, ["check", "-"], input=b"\xff\xfe{}\n")
     assert done.exit_code == 1
     assert "Line 1" in done.stderr
 

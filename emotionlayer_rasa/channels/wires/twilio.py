@@ -36,7 +36,6 @@ import time
 from typing import Any, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs
 
-import pydantic
 from sanic.request import Request, RequestParameters
 from sanic.response import HTTPResponse, text
 from twilio.request_validator import RequestValidator
@@ -58,7 +57,7 @@ from emotionlayer_rasa.channels.limit import ConcurrencyLimit
 from emotionlayer_rasa.channels.requests import SERVER_ADDRESS, read_form, read_json_object
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
 from emotionlayer_rasa.http_guard import error_body
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 logger = logging.getLogger(__name__)
 
