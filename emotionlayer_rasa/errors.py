@@ -5,6 +5,7 @@
     EmotionLayerError
     ├── ConfigurationError        a key or value in a settings file is wrong
     ├── MissingExtraError         an optional dependency is not installed
+    │   └── MissingRasaError
     ├── AudioError                the audio that came in cannot be used
     │   ├── EmptyAudioError
     │   ├── TruncatedAudioError
@@ -47,6 +48,8 @@ Each message says what happened and what to do next; none holds a transcript, a 
 
 from __future__ import annotations
 
+import sys
+
 from emotionlayer_rasa.installation import install_command
 
 
@@ -69,6 +72,21 @@ class MissingExtraError(EmotionLayerError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"The package '{package}' is not installed. Install it with: {install_command(extra)}")
+
+
+class MissingRasaError(MissingExtraError):
+    """Rasa, or its SDK, is not installed."""
+
+    code = "missing_extra.rasa"
+
+    def __init__(self, package: str) -> None:
+        super().__init__(package, "rasa")
+        if package == "rasa" and sys.version_info >= (3, 11):
+            self.args = (
+                "The package 'rasa' is not installed. Rasa 3.6 runs on Python 3.10 only: install it there with: "
+                "pip install 'emotionlayer-rasa[rasa]'. On this Python rasa-pro takes its place, if you have a "
+                "licence for it.",
+            )
 
 
 class AudioError(EmotionLayerError):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence, TypeVar
-
-import pydantic
+from typing import TYPE_CHECKING, Any, Sequence, TypeVar
 
 from emotionlayer_rasa.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pydantic
+else:  # all settings are written for pydantic 1, which Rasa 3.6 needs, and which pydantic 2 brings along
+    try:
+        from pydantic import v1 as pydantic
+    except ImportError:
+        import pydantic
 
 
 class Settings(pydantic.BaseModel):

@@ -24,6 +24,7 @@ from llm_endpoint import Endpoint
 
 from emotionlayer_rasa.cli.servers import Servers, free_port
 from emotionlayer_rasa.model_store import ModelStore
+from emotionlayer_rasa.rasa_versions import installed
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -57,6 +58,28 @@ MARKED_BY_FIXTURE = {
     "korean_model": "vosk",
 }
 """Who uses the fixture gets the mark; other slow modules have a ``pytestmark``."""
+
+
+RASA = installed()
+
+NEED_RASA = (
+    *("actions", "channels", "integration", "nlg", "nlu", "policies"),
+    *("cli/test_decisions.py", "cli/test_doctor.py", "cli/test_init_command.py", "response/test_composer.py"),
+    *("test_conversation.py", "test_logs.py"),
+)
+NEED_MORE_THAN_THE_CORE = (
+    *("emotion/test_transformers_recognizer.py", "training", "transcription/test_invented_words.py"),
+)
+"""What imports the training's packages, Whisper or onnx: installed where Rasa is."""
+
+collect_ignore = [*(NEED_RASA + NEED_MORE_THAN_THE_CORE if RASA is None else ())]
+if RASA is None or RASA[0] != "rasa-pro":
+    collect_ignore.append("rasa_pro")
+
+
+def pytest_report_header() -> str:
+    """What is not tried, so that nobody takes it for tried."""
+    return f"Rasa: {' '.join(RASA) if RASA else 'none'}; not collected: {', '.join(collect_ignore)}"
 
 
 # What is tried is the same in every run: a change fails for what it changed. `--hypothesis-seed` tries others.

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from pydantic import validator
 
 from emotionlayer_rasa import errors, logs
 from emotionlayer_rasa.actions import ActionEmpatheticReply
@@ -20,7 +19,7 @@ from emotionlayer_rasa.imports import replaced
 from emotionlayer_rasa.language import fold
 from emotionlayer_rasa.logs import describe
 from emotionlayer_rasa.response.llm import LLMClient, LLMSettings
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 
 PACKAGE = Path(logs.__file__).parent
 MODULES = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "actions").rglob("*.py")]
@@ -30,7 +29,7 @@ SECRET = "my card is 4111"
 class Picky(Settings):
     value: str
 
-    @validator("value")
+    @pydantic.validator("value")
     def fail(cls, value: str) -> str:
         raise RuntimeError(value)
 

@@ -1,8 +1,7 @@
-import pydantic
 import pytest
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 
 
 class Inner(Settings):

@@ -11,10 +11,7 @@ from emotionlayer_rasa.actions.base import SpeakingAction, say_template
 from emotionlayer_rasa.actions.conversation import ActionConversation
 from emotionlayer_rasa.actions.slots import emotion_slots, forgotten_slots, profile_slots
 from emotionlayer_rasa.affect.memory import AffectiveMemory
-from emotionlayer_rasa.conversation import CONSENT, MEMORY_CONSENT
-
-CONSENTS = {"stop_emotion_analysis": False, "start_emotion_analysis": True}
-"""Intent to the value of the slot ``emotion_consent``; any other intent changes nothing."""
+from emotionlayer_rasa.conversation import CONSENT, CONSENTS, MEMORY_CONSENT
 
 MEMORY_CONSENTS = {"erase_emotion_memory": False, "allow_emotion_memory": True}
 """Intent to the value of the slot ``emotion_memory_consent``; any other intent changes nothing."""

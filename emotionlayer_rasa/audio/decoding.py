@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Iterable, Iterator, Literal
 
 import numpy as np
-import pydantic
 import soundfile
 import soxr
 from scipy.signal import butter, sosfilt
@@ -24,7 +23,7 @@ from emotionlayer_rasa.errors import (
     SilentAudioError,
     UnsupportedAudioError,
 )
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 RawEncoding = Literal["pcm16", "mulaw", "alaw"]
 """``pcm16``: signed 16 bit, little endian. ``mulaw``, ``alaw``: G.711, 8 bit a sample."""

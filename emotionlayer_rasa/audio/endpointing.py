@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pydantic
 
 from emotionlayer_rasa.audio.patience import Patience, TurnSettings
 from emotionlayer_rasa.audio.voice_activity import DetectorName, VoiceActivityDetector, create_detector
 from emotionlayer_rasa.audio.waveform import SAMPLE_RATE
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 EndReason = Literal["silence", "length", "cut", "eof"]
 """Why an utterance ended: the caller fell silent, has spoken for too long, was cut (:meth:`Endpointer.cut`), or

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Callable, Literal
 
 import numpy as np
-import pydantic
 
 from emotionlayer_rasa.audio.turn_detection import TurnDetector, smart_turn, smart_turn_file
 from emotionlayer_rasa.audio.waveform import SAMPLE_RATE
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 _PAUSES = 10
 _ROOM = 1.25

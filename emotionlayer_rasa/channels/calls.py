@@ -8,8 +8,6 @@ import secrets
 from contextlib import contextmanager
 from typing import Any, Awaitable, Iterator, Protocol
 
-import pydantic
-
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.assistant import Assistant, VoiceOutput
 from emotionlayer_rasa.channels.interruptions import InterruptionJudge, InterruptionSettings
@@ -19,7 +17,7 @@ from emotionlayer_rasa.channels.requests import SERVER_ADDRESS
 from emotionlayer_rasa.channels.silence import SilenceSettings, silence_wordings
 from emotionlayer_rasa.channels.transfer import TransferSettings, transfer_wording
 from emotionlayer_rasa.hearing import Listener
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.synthesis import SpeechSynthesizer
 
 logger = logging.getLogger(__name__)

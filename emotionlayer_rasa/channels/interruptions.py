@@ -6,8 +6,6 @@ import re
 from functools import cache
 from typing import Sequence
 
-import pydantic
-
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import (
     fold,
@@ -19,7 +17,7 @@ from emotionlayer_rasa.language import (
     read_file,
     read_own_file,
 )
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.transcription.ghost_words import ghost_words
 
 _FILE = "backchannels.yml"

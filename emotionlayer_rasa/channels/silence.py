@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Callable, Mapping
 
-import pydantic
-
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.language import language_code, languages, own_file, place, read_file, read_own_file
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.taxonomy import STRATEGIES
 
 _FILE = "silence.yml"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-import pydantic
-
 from emotionlayer_rasa.language import DEFAULT_LANGUAGE, language_code, languages, read_file, read_own_file
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 _FILE = "transfer.yml"
 

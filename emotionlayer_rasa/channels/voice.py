@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from dataclasses import asdict, replace
 from typing import Any, Awaitable, Callable, Sequence
 
-import pydantic
 from cachetools import TTLCache
 from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.shared.exceptions import InvalidConfigException
@@ -46,7 +45,7 @@ from emotionlayer_rasa.emotion import CallerVoice
 from emotionlayer_rasa.hearing import Listener, ListenerSettings
 from emotionlayer_rasa.http_guard import Guard, error_answer, error_body
 from emotionlayer_rasa.logs import describe
-from emotionlayer_rasa.settings import read_settings
+from emotionlayer_rasa.settings import pydantic, read_settings
 from emotionlayer_rasa.synthesis import SpeechSynthesizer, SynthesisSettings, create_synthesizer
 from emotionlayer_rasa.utterance import METADATA_KEY, Transcript, Utterance
 

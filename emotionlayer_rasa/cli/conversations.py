@@ -64,6 +64,7 @@ def read_store(endpoints: Path, senders: Sequence[str], digest: Digest[T]) -> li
 
     Raises:
         ConfigurationError: the file is missing, cannot be read, or names no tracker store.
+        MissingRasaError: Rasa, which reads it, is not installed.
         ConversationsError: the store cannot be read.
     """
 

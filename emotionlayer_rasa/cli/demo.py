@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 import click
 
+from emotionlayer_rasa.rasa_versions import require_rasa
+
 if TYPE_CHECKING:
     import httpx
     from rich.console import Console
@@ -68,6 +70,7 @@ def demo(
     from emotionlayer_rasa.conversation import LANGUAGE_VARIABLE
     from emotionlayer_rasa.language import language_code
 
+    require_rasa()
     _on_stop(_interrupt)  # SIGINT too: a shell's background job starts with it ignored
     console = Console(highlight=False)
     language = language_code(language) if language else language_of_folder()

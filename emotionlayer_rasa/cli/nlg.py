@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from emotionlayer_rasa.rasa_versions import require_rasa
+
 
 @click.command()
 @click.option(
@@ -32,6 +34,8 @@ def nlg(domain: Path, endpoints: Path | None, llm: bool, host: str, port: int, t
         nlg:
           url: http://localhost:5056/nlg
     """
+    require_rasa()
+
     from emotionlayer_rasa.endpoints import read_section
     from emotionlayer_rasa.errors import ConfigurationError
     from emotionlayer_rasa.nlg import ResponseGenerator, create_app, serve

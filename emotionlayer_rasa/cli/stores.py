@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Mapping, Sequence, TypeVar
 
 from emotionlayer_rasa.errors import ConfigurationError, ConversationsError, EmotionLayerError
+from emotionlayer_rasa.rasa_versions import tracker_stores
 
 if TYPE_CHECKING:
     from rasa.core.tracker_store import TrackerStore
@@ -27,9 +28,10 @@ def with_store(endpoints: Path, work: Callable[[TrackerStore], Awaitable[T]]) ->
 
     Raises:
         ConfigurationError: the file is missing, cannot be read, or names no tracker store.
+        MissingRasaError: Rasa, which reads it, is not installed.
         ConversationsError: the store cannot be read.
     """
-    from rasa.core.tracker_store import TrackerStore
+    stores = tracker_stores()
     from rasa.utils.endpoints import read_endpoint_config
 
     if not endpoints.is_file():
@@ -51,7 +53,7 @@ def with_store(endpoints: Path, work: Callable[[TrackerStore], Awaitable[T]]) ->
     logging.getLogger("rasa.shared.core.trackers").setLevel(logging.CRITICAL)
 
     async def open_and_work() -> T:
-        return await work(TrackerStore.create(config))
+        return await work(stores.TrackerStore.create(config))
 
     try:
         return asyncio.run(open_and_work())
@@ -63,13 +65,11 @@ def with_store(endpoints: Path, work: Callable[[TrackerStore], Awaitable[T]]) ->
         ) from error
 
 
-async def ids_in(store: TrackerStore) -> list[str]:
+async def ids_in(store: Any) -> list[str]:
     """Ids of the conversations, sorted."""
-    from rasa.core.tracker_store import RedisTrackerStore
-
     store = _inner(store)
     # Redis lists its own keys, of which a conversation's id is the end.
-    prefix = store._get_key_prefix() if isinstance(store, RedisTrackerStore) else ""
+    prefix = store._get_key_prefix() if _is(store, "RedisTrackerStore") else ""
     return sorted(str(key).removeprefix(prefix) for key in await store.keys())
 
 
@@ -79,22 +79,20 @@ async def events_of(store: TrackerStore, sender: str) -> Sequence[Mapping[str, A
     return [event.as_dict() for event in tracker.events] if tracker else []
 
 
-async def erase(store: TrackerStore, sender: str) -> None:
+async def erase(store: Any, sender: str) -> None:
     """Take a conversation out of the store, with everything that it holds of it.
 
     Raises:
         ConversationsError: this kind of store is none of those that Rasa brings and that can forget one.
     """
-    from rasa.core.tracker_store import MongoTrackerStore, RedisTrackerStore, SQLTrackerStore
-
     store = _inner(store)
-    if isinstance(store, SQLTrackerStore):
+    if _is(store, "SQLTrackerStore"):
         with store.session_scope() as session:
             session.query(store.SQLEvent).filter(store.SQLEvent.sender_id == sender).delete()
             session.commit()
-    elif isinstance(store, RedisTrackerStore):
+    elif _is(store, "RedisTrackerStore"):
         store.red.delete(store._get_key_prefix() + sender)
-    elif isinstance(store, MongoTrackerStore):
+    elif _is(store, "MongoTrackerStore"):
         store.conversations.delete_one({"sender_id": sender})
     else:
         raise ConversationsError(
@@ -103,10 +101,13 @@ async def erase(store: TrackerStore, sender: str) -> None:
         )
 
 
-def _inner(store: TrackerStore) -> TrackerStore:
+def _inner(store: Any) -> Any:
     """The store itself, out of what Rasa wraps around it for errors and for waiting."""
-    from rasa.core.tracker_store import AwaitableTrackerStore, FailSafeTrackerStore
-
-    while isinstance(store, (AwaitableTrackerStore, FailSafeTrackerStore)):
+    while _is(store, "AwaitableTrackerStore", "FailSafeTrackerStore"):
         store = store._tracker_store
     return store
+
+
+def _is(store: Any, *kinds: str) -> bool:
+    """Whether a store is of a kind, by its name: Rasa's releases have them in other places."""
+    return any(kind.__name__ in kinds for kind in type(store).__mro__)

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Iterable
 
 import numpy as np
-import pydantic
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 
 MIN_CALLERS = 50
 """Fewer callers make no site: one person could be told from their mean."""

@@ -10,7 +10,6 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnxruntime
-import pydantic
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.emotion.adaptation import Adaptation, CallerVoice, read_site
@@ -18,7 +17,7 @@ from emotionlayer_rasa.emotion.base import EmotionRecognizer, Heard
 from emotionlayer_rasa.emotion.prosody import measure_prosody, prosody_vector
 from emotionlayer_rasa.emotion.silence import without_silence
 from emotionlayer_rasa.errors import ModelError, ModelUnavailableError
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS, UNKNOWN
 from emotionlayer_rasa.utterance import EmotionReading, Prosody
 

@@ -13,8 +13,9 @@ autocorrelation. Frames are 10 ms apart. Sources:
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
+from importlib import metadata
+from types import ModuleType
 from typing import Sequence
 
 import numpy as np
@@ -23,10 +24,13 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
+from emotionlayer_rasa.imports import replaced
 from emotionlayer_rasa.utterance import Prosody
 
-with warnings.catch_warnings():  # pyworld asks pkg_resources for its version, which warns
-    warnings.simplefilter("ignore")
+# All that pyworld wants of pkg_resources, which setuptools has no more, is its own version.
+_versions = ModuleType("pkg_resources")
+_versions.get_distribution = metadata.distribution  # type: ignore[attr-defined]
+with replaced("pkg_resources", _versions):
     import pyworld
 
 HOP = SAMPLE_RATE // 100

@@ -6,14 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Literal
 
-import pydantic
-
 from emotionlayer_rasa.emotion.base import EmotionRecognizer
 from emotionlayer_rasa.emotion.onnx_recognizer import NAMED_MODELS, OnnxRecognizer
 from emotionlayer_rasa.emotion.transformers_recognizer import TransformersRecognizer
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.logs import log_place
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 
 class EmotionSettings(Settings):

@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any, Iterator, Literal, Mapping
 
 import httpx
-from pydantic import Field
 
 from emotionlayer_rasa.endpoints import read_section, retry_after_s
 from emotionlayer_rasa.errors import ConfigurationError
 from emotionlayer_rasa.handoff.outbox import Entry, Outbox, State
 from emotionlayer_rasa.logs import describe, hide_addresses, log_place
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +67,14 @@ class HandoffSettings(Settings):
             servers may share it.
     """
 
-    url: str = Field(regex=r"^https?://\S+$")
-    secret_env: str = Field(default="EMOTIONLAYER_HANDOFF_SECRET", min_length=1)
-    timeout_s: float = Field(default=10.0, gt=0, le=60)
-    retries: int = Field(default=100, ge=0)
-    turns: int = Field(default=10, ge=0, le=100)
+    url: str = pydantic.Field(regex=r"^https?://\S+$")
+    secret_env: str = pydantic.Field(default="EMOTIONLAYER_HANDOFF_SECRET", min_length=1)
+    timeout_s: float = pydantic.Field(default=10.0, gt=0, le=60)
+    retries: int = pydantic.Field(default=100, ge=0)
+    turns: int = pydantic.Field(default=10, ge=0, le=100)
     transcripts: Literal["redacted", "none"] = "redacted"
     slots: tuple[str, ...] = ()
-    outbox: str = Field(default="handoff-outbox", min_length=1)
+    outbox: str = pydantic.Field(default="handoff-outbox", min_length=1)
 
 
 def signature(body: bytes, secret: str, at: int) -> str:

@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Collection, Iterable, Mapping
 
-import pydantic
-
 from emotionlayer_rasa.language import languages, read_file
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 LONG_NUMBER = 6
 """Digits from which a number is masked: a telephone number may be as short as that."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pydantic
-
 from emotionlayer_rasa.audio import AudioLimits, EndpointSettings, TurnSettings
 from emotionlayer_rasa.emotion import EmotionSettings
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.transcription import TranscriptionSettings
 
 

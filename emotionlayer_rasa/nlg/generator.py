@@ -14,6 +14,7 @@ from emotionlayer_rasa.conversation import Conversation
 from emotionlayer_rasa.errors import LLMError
 from emotionlayer_rasa.language import languages
 from emotionlayer_rasa.logs import describe
+from emotionlayer_rasa.rasa_versions import fill_response
 from emotionlayer_rasa.response import check_reply, rephrase_messages, speech_payload, with_opener
 from emotionlayer_rasa.response.answer import read_wording
 from emotionlayer_rasa.response.llm import LLMClient
@@ -70,7 +71,8 @@ class ResponseGenerator:
         tracker = _mapping(request.get("tracker"))
         channel = str(_mapping(request.get("channel")).get("name") or "")
         arguments = {key: value for key, value in _mapping(request.get("arguments")).items() if key not in _TAKEN}
-        message = self._rasa.generate_from_slots(name, dict(_mapping(tracker.get("slots"))), channel, **arguments)
+        slots = dict(_mapping(tracker.get("slots")))
+        message = fill_response(self._rasa, name, slots, channel, **arguments)
         if message is None:
             logger.error(
                 "nlg.no_response response=%.80r channel=%.40r: the domain of this server has no such response, or "

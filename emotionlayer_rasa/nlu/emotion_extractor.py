@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any, Dict, FrozenSet, List
 
-import pydantic
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
@@ -30,7 +29,7 @@ from emotionlayer_rasa.nlu.buttons import intent_of, is_button, with_entity
 from emotionlayer_rasa.nlu.graph import check_pipeline, give_domain_and_stories
 from emotionlayer_rasa.nlu.named_emotions import NamedEmotions, influencing_slot
 from emotionlayer_rasa.nlu.wishes import set_wish, untaught, wish_of
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 from emotionlayer_rasa.taxonomy import UNKNOWN
 from emotionlayer_rasa.utterance import ENTITY, METADATA_KEY, TextReading, Transcript, Utterance
 from emotionlayer_rasa.words import create_text_reader

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Dict, Type
 
-import pluggy
 import yaml
 from rasa.core.policies.policy import Policy
 from rasa.engine.graph import GraphComponent, GraphSchema, SchemaNode
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.nlu.extractors.extractor import EntityExtractorMixin
-from rasa.plugin import plugin_manager
 from rasa.shared.exceptions import InvalidConfigException
 
-hook = pluggy.HookimplMarker("rasa")
+from emotionlayer_rasa.rasa_versions import connect_graph
 
 
 def give_domain_and_stories(component: Type[GraphComponent]) -> None:
@@ -23,29 +21,19 @@ def give_domain_and_stories(component: Type[GraphComponent]) -> None:
     They are keyword-only parameters of ``train`` (both) and ``process`` (the domain). Rasa would pass any other
     parameter by itself, but refuse `rasa train nlu`, which knows neither.
     """
-    plugin_manager().register(_DomainAndStories(component))
 
-
-class _DomainAndStories:
-    """Rasa calls each hook before it adds the nodes of NLU, and again before those of the policies."""
-
-    def __init__(self, component: Type[GraphComponent]) -> None:
-        self._component = component
-
-    @hook
-    def modify_default_recipe_graph_train_nodes(self, train_nodes: Dict[str, SchemaNode]) -> None:
-        """Connect the component's training."""
-        for node in train_nodes.values():
-            if issubclass(node.uses, self._component):
+    def train(nodes: Dict[str, SchemaNode]) -> None:
+        for node in nodes.values():
+            if issubclass(node.uses, component):
                 node.needs["training_trackers"] = "training_tracker_provider"
                 node.needs["domain"] = "domain_for_core_training_provider"
 
-    @hook
-    def modify_default_recipe_graph_predict_nodes(self, predict_nodes: Dict[str, SchemaNode]) -> None:
-        """Connect the trained component."""
-        for node in predict_nodes.values():
-            if issubclass(node.uses, self._component):
+    def predict(nodes: Dict[str, SchemaNode]) -> None:
+        for node in nodes.values():
+            if issubclass(node.uses, component):
                 node.needs["domain"] = "domain_provider"
+
+    connect_graph(train, predict)
 
 
 def check_pipeline(graph: GraphSchema, component: Type[GraphComponent]) -> None:

@@ -18,12 +18,13 @@ from rasa.shared.core.events import ActionExecuted, Event, SlotSet, UserUttered
 from rasa.shared.core.slots import Slot
 from rasa.shared.core.trackers import DialogueStateTracker
 
+from emotionlayer_rasa.rasa_versions import entities_filling
 from emotionlayer_rasa.utterance import ENTITY
 
 
 def influencing_slot(domain: Domain) -> Slot | None:
     """The slot that is filled from the entity ``emotion`` and that policies see; None where a domain has none."""
-    filled = (slot for slot in domain.slots if any(mapping.get("entity") == ENTITY for mapping in slot.mappings))
+    filled = (slot for slot in domain.slots if ENTITY in entities_filling(slot))
     return next((slot for slot in filled if slot.has_features()), None)
 
 

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-import pydantic
 from rasa.core.constants import RULE_POLICY_PRIORITY, UNLIKELY_INTENT_POLICY_PRIORITY
 from rasa.core.featurizers.tracker_featurizers import TrackerFeaturizer
 from rasa.core.policies.policy import Policy, PolicyPrediction, SupportedData, confidence_scores_for
@@ -27,7 +26,8 @@ from rasa.shared.utils.io import dump_obj_as_json_to_file, read_json_file
 from emotionlayer_rasa.affect.escalation_rules import Condition, Decision, History, Rule, decide
 from emotionlayer_rasa.conversation import Conversation, memory_days
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.rasa_versions import flow_decides
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 from emotionlayer_rasa.taxonomy import EMOTIONS, STATES
 from emotionlayer_rasa.utterance import CUES
 
@@ -163,6 +163,9 @@ class EscalationPolicy(Policy):
     :mod:`emotionlayer_rasa.conversation`. Their slots are put back where Rasa asks policies after that (not where
     nothing is left of the session), but for those that stories and rules may ask for.
 
+    Next to the flows of rasa-pro it predicts nothing while a flow is going on, nor where the conversation was
+    routed to the flows.
+
     From policies that learn from stories, a turn whose action is in no story is hidden, as Rasa hides turns of
     rules that are in none.
     """
@@ -241,6 +244,8 @@ class EscalationPolicy(Policy):
         **kwargs: Any,
     ) -> PolicyPrediction:
         """The action of the rule that fires; ``action_listen`` once it was taken; otherwise nothing."""
+        if flow_decides(self, tracker):
+            return self._prediction(self._default_predictions(domain))
         conversation = Conversation.from_rasa(tracker)
         history = conversation.history
         back = _put_back(conversation, domain)

@@ -10,11 +10,9 @@ import threading
 from pathlib import Path
 from typing import Callable, Literal, Mapping
 
-import pydantic
-
 from emotionlayer_rasa.errors import ConfigurationError, MissingProgramError
 from emotionlayer_rasa.logs import log_place
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.synthesis.base import SpeechSynthesizer
 from emotionlayer_rasa.synthesis.espeak import EspeakSynthesizer
 from emotionlayer_rasa.synthesis.piper import PiperSynthesizer

@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 from typing import List
 
-import pydantic
 import yaml
 
 from emotionlayer_rasa.errors import ConfigurationError
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 from emotionlayer_rasa.training.head import HeadSettings
 from emotionlayer_rasa.training.speech_encoder import EncoderSettings
 

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import List, Sequence
 
 import numpy as np
-import pydantic
 import torch
 from torch import nn
 
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
 from emotionlayer_rasa.training.activations import Activations
 

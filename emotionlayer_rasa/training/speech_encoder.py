@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Sequence
 
 import numpy as np
-import pydantic
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, WhisperForAudioClassification
 from transformers.audio_utils import mel_filter_bank
 
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 N_FFT = 400
 """Samples of one analysis window: 25 ms at 16 kHz."""

@@ -18,14 +18,13 @@ from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-import pydantic
 import yaml
 
 from emotionlayer_rasa.audio import SAMPLE_RATE
 from emotionlayer_rasa.errors import ConfigurationError, ModelUnavailableError, UnknownLanguageError
 from emotionlayer_rasa.language import language_code, language_tag
 from emotionlayer_rasa.model_store import ModelStore
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.transcription.babble import babble
 from emotionlayer_rasa.transcription.base import Transcriber, TranscriptionStream
 from emotionlayer_rasa.utterance import Transcript, Word

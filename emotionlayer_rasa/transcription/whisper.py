@@ -8,14 +8,13 @@ from types import ModuleType
 from typing import Any, Sequence
 
 import numpy as np
-import pydantic
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, Waveform
 from emotionlayer_rasa.errors import MissingExtraError, ModelUnavailableError, UnknownLanguageError
 from emotionlayer_rasa.imports import replaced
 from emotionlayer_rasa.language import language_code
 from emotionlayer_rasa.model_store import ModelStore
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.transcription.base import Transcriber, TranscriptionStream
 from emotionlayer_rasa.transcription.invented_words import without_invented_words
 from emotionlayer_rasa.utterance import Transcript, Word

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import separate_runner
 
 from emotionlayer_rasa.audio import SAMPLE_RATE, load_audio
 from emotionlayer_rasa.cli import main
@@ -12,7 +13,7 @@ from emotionlayer_rasa.emotion import EmotionSettings, create_recognizer
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner(mix_stderr=False).invoke(main, [str(argument) for argument in arguments])
+    return separate_runner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.taxonomy import EMOTIONS, STATES, UNKNOWN
@@ -30,7 +30,7 @@ def folder(data: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.whisper
 def test_one_object_a_file_and_one_line_a_bad_file(folder: Path) -> None:
-    result = CliRunner(mix_stderr=False).invoke(
+    result = separate_runner().invoke(
         main, ["analyze", str(folder), "--format", "jsonl", "--transcriber", "whisper"]
     )
     assert result.exit_code == 1
@@ -62,7 +62,7 @@ def test_utterances_of_a_caller_are_heard_with_what_the_former_ones_taught(data:
     folders = [str(tmp_path / name) for name in ("anna", "bert")]
 
     def analyze(*options: str) -> list[dict[str, Any]]:
-        result = CliRunner(mix_stderr=False).invoke(
+        result = separate_runner().invoke(
             main, ["analyze", *folders, "--format", "jsonl", "--no-transcript", *options]
         )
         assert result.exit_code == 1
@@ -84,35 +84,33 @@ def test_recordings_of_phones_are_found_in_a_folder(data: Path, tmp_path: Path) 
     for name, options in (("memo.m4a", []), ("call.3gp", ["-c:a", "aac"]), ("page.WEBM", ["-f", "webm"])):
         command = ["ffmpeg", "-v", "error", "-nostdin", "-i", data / "en_thanks.flac", *options, tmp_path / name]
         subprocess.run(command, check=True)
-    result = CliRunner(mix_stderr=False).invoke(
-        main, ["analyze", str(tmp_path), "--format", "jsonl", "--no-transcript"]
-    )
+    result = separate_runner().invoke(main, ["analyze", str(tmp_path), "--format", "jsonl", "--no-transcript"])
     assert result.exit_code == 0, result.stderr
     names = [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()]
     assert names == ["call.3gp", "memo.m4a", "page.WEBM"]
 
 
 def test_emotion_alone_as_a_table(data: Path) -> None:
-    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(data / "en_thanks.flac"), "--no-transcript"])
+    result = separate_runner().invoke(main, ["analyze", str(data / "en_thanks.flac"), "--no-transcript"])
     assert result.exit_code == 0, result.output
     assert "emotion" in result.stdout
     assert "words" not in result.stdout
 
 
 def test_a_folder_without_audio_is_an_error_line(tmp_path: Path) -> None:
-    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(tmp_path), "--no-transcript"])
+    result = separate_runner().invoke(main, ["analyze", str(tmp_path), "--no-transcript"])
     assert result.exit_code == 1
     assert "No audio file in this folder" in result.stderr
 
 
 def test_a_missing_file_is_an_error_line(tmp_path: Path) -> None:
-    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(tmp_path / "gone.wav"), "--no-transcript"])
+    result = separate_runner().invoke(main, ["analyze", str(tmp_path / "gone.wav"), "--no-transcript"])
     assert result.exit_code == 1
     assert "gone.wav: file: No such file or directory" in result.stderr
 
 
 def test_a_model_that_is_not_there_stops_the_command(data: Path, tmp_path: Path) -> None:
     options = ["--no-transcript", "--emotion-model", str(tmp_path / "gone.onnx")]
-    result = CliRunner(mix_stderr=False).invoke(main, ["analyze", str(data / "en_thanks.flac"), *options])
+    result = separate_runner().invoke(main, ["analyze", str(data / "en_thanks.flac"), *options])
     assert result.exit_code == 1
     assert "gone.onnx" in result.stderr

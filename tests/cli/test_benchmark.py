@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
-from click.testing import CliRunner
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.cli.benchmark import read_answer
@@ -34,7 +34,7 @@ WRONG = {**PLAIN, "id": "mislabelled", "emotion_detected": "Rabbia", "target_str
 
 
 def run(*arguments):
-    return CliRunner(mix_stderr=False).invoke(main, ["benchmark", *(str(argument) for argument in arguments)])
+    return separate_runner().invoke(main, ["benchmark", *(str(argument) for argument in arguments)])
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import json
 import re
 
 import pytest
-from click.testing import CliRunner
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 
@@ -20,7 +20,7 @@ UNFIT = {**FINE, "id": "unfit", "reply": "Haha, calm down!", "strategy": "active
 
 def run(lines, path="-"):
     text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    return CliRunner(mix_stderr=False).invoke(main, ["check", str(path)], input=text)
+    return separate_runner().invoke(main, ["check", str(path)], input=text)
 
 
 def answers(done):
@@ -71,7 +71,7 @@ def test_a_bad_line_is_named_and_the_others_are_checked(line, problem):
 
 
 def test_bytes_that_are_no_text_are_a_bad_line():
-    done = CliRunner(mix_stderr=False).invoke(main, ["check", "-"], input=b"\xff\xfe{}\n")
+    done = separate_runner().invoke(main, ["check", "-"], input=b"\xff\xfe{}\n")
     assert done.exit_code == 1
     assert "Line 1" in done.stderr
 
@@ -90,7 +90,9 @@ def test_rewrites_with_placeholders_are_counted_and_those_that_get_through_named
         {**line, "id": "c", "kind": "", "draft": "", "reply": "It is {n}."},
         {"id": "d", "language": "en", "reply": "x"},
     ]
-    result = CliRunner().invoke(main, ["check", "-", "--placeholders"], input="\n".join(map(json.dumps, lines)))
+    result = separate_runner().invoke(
+        main, ["check", "-", "--placeholders"], input="\n".join(map(json.dumps, lines))
+    )
     assert result.exit_code == 1
     assert "draft, kind" in result.output
     assert re.search(r"faulty\s+2\s+1\n", result.output)

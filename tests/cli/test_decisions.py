@@ -11,7 +11,8 @@ from typing import Any, Iterator
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import separate_runner
 from rasa.core.tracker_store import SQLTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import ActionExecuted, Event, SessionStarted, SlotSet, UserUttered
@@ -29,7 +30,7 @@ OFFERED = Decision("danger", "utter_offer_human", 1, 85, "steady", (), {1: Readi
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner(mix_stderr=False, env={"COLUMNS": "200"}).invoke(main, ["decisions", *arguments])
+    return separate_runner(env={"COLUMNS": "200"}).invoke(main, ["decisions", *arguments])
 
 
 def taken(decision: Decision, time: float) -> list[Event]:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.cli.doctor import assistant, machine, services
@@ -67,7 +68,7 @@ def only(findings: Iterator[Finding], level: str = "error") -> Finding:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner(mix_stderr=False, env={"COLUMNS": "200"}).invoke(main, ["doctor", *map(str, arguments)])
+    return separate_runner(env={"COLUMNS": "200"}).invoke(main, ["doctor", *map(str, arguments)])
 
 
 def test_the_example_needs_no_mending(bot: Bot) -> None:

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.taxonomy import EMOTIONS
@@ -18,7 +18,7 @@ def manifest(tmp_path):
 
 
 def run(*arguments):
-    return CliRunner(mix_stderr=False).invoke(main, [str(argument) for argument in arguments])
+    return separate_runner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_the_shipped_model_on_a_manifest(manifest, data, tmp_path):

@@ -11,7 +11,8 @@ from typing import Any, Callable, Mapping
 import pytest
 import rasa.cli
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import separate_runner
 
 from emotionlayer_rasa.channels.voice import VoiceSettings
 from emotionlayer_rasa.cli import main
@@ -43,7 +44,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def init(folder: Path, *arguments: str, input: str | None = None) -> Result:
-    return CliRunner(mix_stderr=False).invoke(main, ["init", str(folder), *arguments], input=input)
+    return separate_runner().invoke(main, ["init", str(folder), *arguments], input=input)
 
 
 def added(folder: Path, *arguments: str) -> Result:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Iterator, get_args
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 from emotionlayer_rasa.response import ReplySettings, templates
@@ -18,7 +19,7 @@ MARKS = '{"relevance": 7, "voice_suitability": 9, "empathy": 6}'
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner(mix_stderr=False).invoke(main, ["judge", *(str(argument) for argument in arguments)])
+    return separate_runner().invoke(main, ["judge", *(str(argument) for argument in arguments)])
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import separate_runner
 
 from emotionlayer_rasa import model_store
 from emotionlayer_rasa.cli import main
@@ -59,7 +60,7 @@ def mirror(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner(mix_stderr=False).invoke(main, ["models", *map(str, arguments)])
+    return separate_runner().invoke(main, ["models", *map(str, arguments)])
 
 
 def listed(*options: str) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import separate_runner
 from conversations import LISTEN, REWIND, SESSION, bot, in_state, slot, typed, user
 
 from emotionlayer_rasa.affect.escalation_rules import Decision
@@ -212,7 +213,7 @@ def dump(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner(mix_stderr=False).invoke(main, ["report", *map(str, arguments)])
+    return separate_runner().invoke(main, ["report", *map(str, arguments)])
 
 
 def visible(page: str) -> str:

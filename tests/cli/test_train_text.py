@@ -1,13 +1,14 @@
 from pathlib import Path
 
 from click.testing import CliRunner
+from command_line import separate_runner
 
 from emotionlayer_rasa.cli import main
 
 
 def test_a_missing_corpus_is_named(tmp_path: Path) -> None:
     options = ["--data", str(tmp_path), "--encoder", str(tmp_path / "none.bin"), "--out", str(tmp_path / "out")]
-    done = CliRunner(mix_stderr=False).invoke(main, ["train-text", *options])
+    done = separate_runner().invoke(main, ["train-text", *options])
     assert done.exit_code == 1
     assert "labels.txt" in done.stderr
     assert not list((tmp_path / "out").iterdir())

@@ -16,7 +16,7 @@ import rasa.cli
 import rasa.model_training
 import yaml
 from bots import Bot, Dialogues
-from click.testing import CliRunner
+from command_line import separate_runner
 from conversations import spoken
 from rasa.cli.utils import validate_files
 from rasa.core.agent import Agent
@@ -153,7 +153,7 @@ def pair(
         bot = load(layout, folder, actions, loop)
         before, guesses = bot.dialogues(layout.dialogues, UNKNOWN), [parsed(bot, text) for text in STRANGE]
     shutil.rmtree(folder / "models")
-    done = CliRunner(mix_stderr=False).invoke(main, ["init", str(folder), "--yes", *layout.options])
+    done = separate_runner().invoke(main, ["init", str(folder), "--yes", *layout.options])
     assert done.exit_code == 0, done.stderr
     train(layout, folder)
     with serving(layout, folder) as actions:

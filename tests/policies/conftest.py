@@ -8,10 +8,10 @@ from typing import Iterator
 
 import pytest
 from rasa.core.agent import Agent
-from rasa.core.tracker_store import InMemoryTrackerStore
 from small_bot import Bot, Talk, train_bot, write_bot
 
 from emotionlayer_rasa.cli.servers import Servers, free_port
+from emotionlayer_rasa.rasa_versions import tracker_stores
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def actions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def small_agent(bot: Bot, actions: str) -> Agent:
     """The bot's agent, with a tracker store in memory."""
-    return bot.agent(InMemoryTrackerStore(bot.domain), actions)
+    return bot.agent(tracker_stores().InMemoryTrackerStore(bot.domain), actions)
 
 
 @pytest.fixture

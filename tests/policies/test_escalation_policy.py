@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from cases import for_each
-from click.testing import CliRunner
+from command_line import separate_runner
 from conversations import spoken
 from rasa.core.brokers.file import FileEventBroker
 from rasa.core.policies.ensemble import DefaultPolicyPredictionEnsemble
@@ -182,9 +182,7 @@ def test_decision_and_priority_are_in_the_messages_of_the_event_broker_and_in_th
     endpoints = tmp_path / "endpoints.yml"
     section = {"type": "SQL", "dialect": "sqlite", "db": str(tmp_path / "rasa.db")}
     endpoints.write_text(yaml.safe_dump({"tracker_store": section}))
-    listed = CliRunner(mix_stderr=False).invoke(
-        main, ["decisions", "--endpoints", str(endpoints), "--format", "jsonl"]
-    )
+    listed = separate_runner().invoke(main, ["decisions", "--endpoints", str(endpoints), "--format", "jsonl"])
     assert listed.exit_code == 0, listed.stderr
     row = json.loads(listed.stdout)
     assert (row.pop("conversation"), bool(row.pop("time")), row) == ("broker", True, record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from click.testing import CliRunner
+from command_line import separate_runner
 from conversations import spoken
 
 from emotionlayer_rasa.cli import main
@@ -121,11 +121,11 @@ def test_decisions_of_a_running_server(assistant: Assistant) -> None:
     assistant.say(DANGER, "audit")
     url = str(assistant.http.base_url)
     command = ["decisions", "--url", url, "--sender", "audit", "--sender", "nobody"]
-    result = CliRunner(mix_stderr=False).invoke(main, [*command, "--format", "jsonl"])
+    result = separate_runner().invoke(main, [*command, "--format", "jsonl"])
     assert result.exit_code == 0, result.stderr
     (row,) = [json.loads(line) for line in result.stdout.splitlines()]
     assert (row["conversation"], row["rule"]) == ("audit", "danger")
     assert {key: row[key] for key in decision(assistant, "audit")} == decision(assistant, "audit")
-    table = CliRunner(mix_stderr=False).invoke(main, command, env={"COLUMNS": "200"})
+    table = separate_runner().invoke(main, command, env={"COLUMNS": "200"})
     assert "turn 1: urgency" in table.stdout
     assert "smoke" not in result.stdout + table.stdout

@@ -24,7 +24,6 @@ import asyncio
 import uuid
 from typing import Iterable, Iterator
 
-import pydantic
 from cachetools import TTLCache
 from sanic.request import Request
 from sanic.response import HTTPResponse, text
@@ -43,6 +42,7 @@ from emotionlayer_rasa.channels.wires.telephone import (
     cut,
     padded,
 )
+from emotionlayer_rasa.settings import pydantic
 
 _HANG_UP, _UUID, _KEY, _ERROR = 0x00, 0x01, 0x03, 0xFF
 _RATES = {0x10: 8000, 0x11: 12_000, 0x12: 16_000, 0x13: 24_000, 0x14: 32_000, 0x15: 44_100, 0x16: 48_000}

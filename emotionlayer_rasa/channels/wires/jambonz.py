@@ -25,7 +25,6 @@ import os
 import time
 from typing import Any
 
-import pydantic
 from sanic.request import Request
 from sanic.response import HTTPResponse, json
 
@@ -37,6 +36,7 @@ from emotionlayer_rasa.channels.wires.audio_fork import AudioForkWire, ForkAddre
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Webhook, Wire
 from emotionlayer_rasa.channels.wires.telephone import START_WITHIN_S, TelephoneSettings, Transfers
 from emotionlayer_rasa.channels.wires.tickets import Tickets
+from emotionlayer_rasa.settings import pydantic
 
 _RATE = 8000
 _SIGNATURE_S = 300

@@ -56,7 +56,6 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs, urlencode
 
-import pydantic
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sanic.request import Request, RequestParameters
@@ -80,6 +79,7 @@ from emotionlayer_rasa.channels.wires.telephone import (
 )
 from emotionlayer_rasa.channels.wires.tickets import Tickets
 from emotionlayer_rasa.http_guard import error_body
+from emotionlayer_rasa.settings import pydantic
 
 logger = logging.getLogger(__name__)
 

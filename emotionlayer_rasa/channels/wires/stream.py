@@ -57,7 +57,6 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Literal
 
-import pydantic
 from sanic.request import Request
 
 from emotionlayer_rasa import errors
@@ -76,7 +75,7 @@ from emotionlayer_rasa.channels.requests import read_json_object, read_message, 
 from emotionlayer_rasa.channels.wires.base import CallRoute, Message, Wire
 from emotionlayer_rasa.channels.wires.events import EventsWriter
 from emotionlayer_rasa.channels.wires.vosk import VoskWriter
-from emotionlayer_rasa.settings import Settings, read_settings
+from emotionlayer_rasa.settings import Settings, pydantic, read_settings
 
 
 class StreamSettings(Settings):

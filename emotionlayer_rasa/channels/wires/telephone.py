@@ -6,14 +6,13 @@ import logging
 from abc import abstractmethod
 from typing import Iterable, Iterator, Literal
 
-import pydantic
 from cachetools import TTLCache
 
 from emotionlayer_rasa import errors
 from emotionlayer_rasa.channels.commands import CallOptions, Command, Played, Start, TextMessage
 from emotionlayer_rasa.channels.events import CallEvent, Failed, SpeechFormat, SpeechPiece, SpeechStopped
 from emotionlayer_rasa.channels.wires.base import Message, Wire
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 logger = logging.getLogger(__name__)
 

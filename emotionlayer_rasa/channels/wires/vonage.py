@@ -28,7 +28,6 @@ from typing import Any, Iterable, Iterator
 from urllib.parse import urlencode
 
 import jwt
-import pydantic
 from sanic.request import Request
 from sanic.response import HTTPResponse
 from sanic.response import json as json_response
@@ -47,6 +46,7 @@ from emotionlayer_rasa.channels.wires.telephone import (
     padded,
 )
 from emotionlayer_rasa.channels.wires.tickets import Tickets
+from emotionlayer_rasa.settings import pydantic
 
 _RATE = 16_000
 _FRAME_BYTES = 640

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import tarfile
 import zlib
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from emotionlayer_rasa.cli.doctor.findings import Finding
 from emotionlayer_rasa.cli.doctor.project import Project
-from emotionlayer_rasa.conversation import CONSENT, ESCALATED, MEMORY_CONSENT, PROFILE, SLOTS
+from emotionlayer_rasa.conversation import CONSENT, CONSENTS, ESCALATED, MEMORY_CONSENT, PROFILE, SLOTS
+from emotionlayer_rasa.rasa_versions import installed
 from emotionlayer_rasa.taxonomy import EMOTIONS, UNKNOWN
 from emotionlayer_rasa.utterance import ENTITY
 
@@ -93,6 +93,7 @@ def trained_model(project: Project) -> Iterator[Finding]:
     nodes = (about.get("predict_schema") or {}).get("nodes") or {}
     uses = [str(node.get("uses")) for node in nodes.values() if isinstance(node, dict)]
     trained_by = str(about.get("rasa_open_source_version"))
+    _, here = installed() or ("", "none")
     if not any(name.startswith("emotionlayer_rasa.") and name.endswith(".EmotionExtractor") for name in uses):
         yield Finding(
             "trained model",
@@ -100,11 +101,11 @@ def trained_model(project: Project) -> Iterator[Finding]:
             f"{archive.name} was trained without {EXTRACTOR}.",
             f"{GUIDE}, step 2; rasa train",
         )
-    elif trained_by != _version("rasa"):
+    elif trained_by != here:
         yield Finding(
             "trained model",
             "warning",
-            f"{archive.name} was trained by Rasa {trained_by}, and {_version('rasa')} is installed.",
+            f"{archive.name} was trained by Rasa {trained_by}, and {here} is installed.",
             "rasa train",
         )
     elif changed := [file for file in project.sources() if file.stat().st_mtime > archive.stat().st_mtime]:
@@ -125,13 +126,6 @@ def _metadata(archive: Path) -> dict[str, Any] | None:
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError):
         pass
     return None
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "none"
 
 
 def slots(project: Project) -> Iterator[Finding]:
@@ -216,8 +210,6 @@ def _mappings(slot: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def consent(project: Project) -> Iterator[Finding]:
     """Whether callers are told of the analysis, and can switch it off."""
-    from emotionlayer_rasa.actions.consent import CONSENTS
-
     if CONSENT not in project.slots:
         yield Finding(
             "consent",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Iterable, Literal, TypeVar
 
-from emotionlayer_rasa.errors import EmotionLayerError
+from emotionlayer_rasa.errors import EmotionLayerError, MissingRasaError
 from emotionlayer_rasa.logs import describe
 
 Level = Literal["ok", "warning", "error"]
@@ -34,6 +34,8 @@ class Finding:
         return asdict(self)
 
 
+_OF_RASA = ("rasa", "rasa_sdk", "sanic")
+
 T = TypeVar("T")
 Check = Callable[[T], Iterable[Finding]]
 
@@ -46,8 +48,13 @@ def examine(subject: str, check: Check[T], thing: T) -> list[Finding]:
     except EmotionLayerError as error:
         findings.append(Finding(subject, "error", str(error)))
     except ModuleNotFoundError as error:
-        missing = f"The package '{error.name}' is not installed, and this needs it."
-        findings.append(Finding(subject, "error", missing, "Mend what the lines about packages name."))
+        package = str(error.name).partition(".")[0]
+        if package in _OF_RASA:
+            needs = f"This needs Rasa. {MissingRasaError('rasa')}"
+            findings.append(Finding(subject, "error", needs))
+        else:
+            missing = f"The package '{package}' is not installed, and this needs it."
+            findings.append(Finding(subject, "error", missing, "Mend what the lines about packages name."))
     except Exception as error:
         findings.append(
             Finding(subject, "error", f"This could not be looked at ({describe(error)}).", "Please report it.")

@@ -16,11 +16,12 @@ from packaging.utils import canonicalize_name
 
 from emotionlayer_rasa.cli.doctor.findings import Finding
 from emotionlayer_rasa.installation import DISTRIBUTION
+from emotionlayer_rasa.rasa_versions import installed
 
 if TYPE_CHECKING:
     from emotionlayer_rasa.synthesis import SynthesisSettings
 
-_SHOWN = (DISTRIBUTION, "rasa", "rasa-sdk", "vosk", "onnxruntime")
+_SHOWN = (DISTRIBUTION, "rasa", "rasa-pro", "rasa-sdk", "vosk", "onnxruntime")
 _SOUND_FILES = (
     ("WAV", "PCM_16"),
     ("FLAC", "PCM_16"),
@@ -57,9 +58,12 @@ def packages(_: object) -> Iterator[Finding]:
     yield Finding("packages", "ok", versions)
     told = f"extras: {', '.join(there) or 'none'}; not installed: {', '.join(others) or 'none'}"
     yield Finding("packages", "ok", told)
+    if installed() is None:
+        without = "Rasa is not installed: what needs it does not work (README, 'Add it to your bot')."
+        yield Finding("packages", "warning", without, "pip install 'emotionlayer-rasa[rasa]', on Python 3.10.")
     for owner, requirement in _unmet(there):
-        name, installed = requirement.name, _version(requirement.name)
-        there_is = f"{name} {installed} is installed" if installed else f"{name} is missing"
+        name, version = requirement.name, _version(requirement.name)
+        there_is = f"{name} {version} is installed" if version else f"{name} is missing"
         wanted = f"{name}{requirement.specifier}"
         yield Finding("packages", "error", f"{there_is}, and {owner} needs {wanted}.", f"pip install '{wanted}'")
 

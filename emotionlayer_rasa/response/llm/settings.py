@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Mapping
 
-from pydantic import Field, validator
-
 from emotionlayer_rasa.endpoints import read_section
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 
 MAX_TOKENS: Mapping[str, int] = {"rephrase": 80, "compose": 200}
 """Default of ``max_tokens`` by mode: three spoken sentences, and for ``compose`` the JSON around them."""
@@ -39,22 +37,22 @@ class LLMSettings(Settings):
         price_per_million_input, price_per_million_output: cost of a million tokens, in any currency.
     """
 
-    base_url: str = Field(regex=r"^https?://\S+$")
-    model: str = Field(min_length=1)
+    base_url: str = pydantic.Field(regex=r"^https?://\S+$")
+    model: str = pydantic.Field(min_length=1)
     api_key_env: str | None = None
     mode: Literal["rephrase", "compose"] = "rephrase"
     placeholders: bool = False
     structured: Literal["auto", "schema", "grammar", "none"] = "auto"
-    timeout_s: float = Field(default=8.0, gt=0, le=60)
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    max_tokens: int = Field(default=None, ge=16, le=4096)
-    max_concurrent: int = Field(default=4, ge=1, le=256)
-    breaker_failures: int = Field(default=5, ge=1)
-    breaker_pause_s: float = Field(default=30.0, gt=0)
-    price_per_million_input: float = Field(default=0.0, ge=0)
-    price_per_million_output: float = Field(default=0.0, ge=0)
+    timeout_s: float = pydantic.Field(default=8.0, gt=0, le=60)
+    temperature: float = pydantic.Field(default=0.0, ge=0, le=2)
+    max_tokens: int = pydantic.Field(default=None, ge=16, le=4096)
+    max_concurrent: int = pydantic.Field(default=4, ge=1, le=256)
+    breaker_failures: int = pydantic.Field(default=5, ge=1)
+    breaker_pause_s: float = pydantic.Field(default=30.0, gt=0)
+    price_per_million_input: float = pydantic.Field(default=0.0, ge=0)
+    price_per_million_output: float = pydantic.Field(default=0.0, ge=0)
 
-    @validator("max_tokens", pre=True, always=True)
+    @pydantic.validator("max_tokens", pre=True, always=True)
     def _tokens_of_the_mode(cls, value: int | None, values: dict[str, Any]) -> int | None:
         return MAX_TOKENS.get(values.get("mode", ""), 80) if value is None else value
 

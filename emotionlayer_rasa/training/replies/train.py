@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import numpy as np
-import pydantic
 import torch
 from torch.nn import functional
 
@@ -22,7 +21,7 @@ from emotionlayer_rasa.response.reply_reader import (
     reply_pieces,
 )
 from emotionlayer_rasa.response.said import review
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.taxonomy import STRATEGIES
 from emotionlayer_rasa.training.calibration import platt
 from emotionlayer_rasa.training.export import export_onnx

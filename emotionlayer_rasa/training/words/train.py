@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 import numpy as np
-import pydantic
 import torch
 import wordfreq
 
 from emotionlayer_rasa.affect.fusion import TABLE
 from emotionlayer_rasa.emotion.onnx_recognizer import softmax
-from emotionlayer_rasa.settings import Settings
+from emotionlayer_rasa.settings import Settings, pydantic
 from emotionlayer_rasa.taxonomy import DIMENSIONS, EMOTIONS
 from emotionlayer_rasa.training.calibration import fit_temperature, fit_threshold, platt
 from emotionlayer_rasa.training.export import export_onnx

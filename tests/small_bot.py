@@ -11,7 +11,6 @@ from typing import Any
 import rasa.model_training
 from rasa.core.agent import Agent
 from rasa.core.channels import UserMessage
-from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import Event
 from rasa.utils.endpoints import EndpointConfig
@@ -166,7 +165,7 @@ class Bot:
     folder: Path
     loop: asyncio.AbstractEventLoop
 
-    def agent(self, store: TrackerStore | None = None, actions: str | None = None) -> Agent:
+    def agent(self, store: Any = None, actions: str | None = None) -> Agent:
         """Rasa's agent with the bot's model."""
         endpoint = EndpointConfig(actions) if actions else None
         return Agent.load(self.model, tracker_store=store, action_endpoint=endpoint)

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any, Callable
 
 from rasa.core.channels.channel import UserMessage
-from rasa.core.tracker_store import InMemoryTrackerStore
 from rasa.shared.core.domain import Domain
 
 from emotionlayer_rasa.channels import VoiceInput
+from emotionlayer_rasa.rasa_versions import tracker_stores
 
 DOMAIN = """
 version: "3.1"
@@ -21,7 +21,7 @@ class EchoAgent:
     """Stands for Rasa's agent: a real tracker store, and an assistant that repeats what it was told."""
 
     def __init__(self, domain: str = DOMAIN) -> None:
-        self.tracker_store = InMemoryTrackerStore(Domain.from_yaml(domain))
+        self.tracker_store = tracker_stores().InMemoryTrackerStore(Domain.from_yaml(domain))
         self.ready = True
         self.delay_s = 0.0
         self.failure: Exception | None = None
