@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+import yaml
+
+import emotionlayer_rasa
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -125,6 +128,19 @@ def test_the_sdist_has_no_recordings_of_others_for_tests(sdist: Path) -> None:
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert not any(name.startswith("tests") or "emotionlayer-research" in name for name in names)
     assert {"constraints.txt", "CHANGELOG.md", "docs/architecture.md", "LICENSES/MIT.txt"} <= set(names)
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == emotionlayer_rasa.__version__
+
+
+def test_every_entry_of_the_changelog_has_a_day_under_a_kind() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    kinds = re.findall(r"^### (.+)$", text, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    entries = text[text.index("\n### ") :].splitlines()
+    assert not [line for line in entries if line.startswith("- ") and not re.match(r"- \d{4}-\d\d-\d\d: ", line)]
 
 
 def test_a_newcomer_gets_from_the_wheel_to_a_spoken_turn(wheel: Path) -> None:
