@@ -64,8 +64,9 @@ NEED_RASA = (
 )
 NEED_MORE_THAN_THE_CORE = (
     *("emotion/test_transformers_recognizer.py", "training", "transcription/test_invented_words.py"),
+    *("cli/test_models.py", "cli/test_train_text.py"),
 )
-"""What imports the training's packages, Whisper or onnx: installed where Rasa is."""
+"""What needs the training's packages or those of models: installed where Rasa is."""
 
 collect_ignore = [*(NEED_RASA + NEED_MORE_THAN_THE_CORE if RASA is None else ())]
 if RASA is None or RASA[0] != "rasa-pro":
