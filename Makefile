@@ -79,7 +79,7 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 	@echo "Installing the core for Python $(CORE_VERSION)"
 	@python=$$(scripts/find-python $(CORE_VERSION)) && "$$python" -m venv .venv/core
 	@$(CORE_PY) -m pip install --quiet --disable-pip-version-check --constraint constraints-core.txt \
-		--editable '.[report,test]'
+		--editable '.[report,whisper,test]'
 	@touch $@
 
 # The page is tried in a real browser, replies are spoken by a real voice, phones' recordings are read by ffmpeg, and

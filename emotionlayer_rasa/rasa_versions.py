@@ -111,17 +111,20 @@ def connect_graph(train: Connect, predict: Connect) -> None:
         plugin_manager().register(_hooks(train, predict))
         return
     # rasa-pro has dropped these hooks, and says nothing of a plugin that still waits for them.
-    make = DefaultV1Recipe.graph_config_for_recipe
+    # Components are imported while it makes the training's nodes; what it does next is in time for these, too.
+    make = DefaultV1Recipe._create_predict_nodes
 
     @functools.wraps(make)
-    def make_and_connect(self: DefaultV1Recipe, *args: Any, **kwargs: Any) -> Any:
-        graph = make(self, *args, **kwargs)
-        if graph.core_target is not None:
-            train(graph.train_schema.nodes)
-            predict(graph.predict_schema.nodes)
-        return graph
+    def make_and_connect(
+        self: DefaultV1Recipe, config: Any, preprocessors: Any, train_nodes: dict[str, SchemaNode]
+    ) -> dict[str, SchemaNode]:
+        nodes: dict[str, SchemaNode] = make(self, config, preprocessors, train_nodes)
+        if self._use_core:
+            train(train_nodes)
+            predict(nodes)
+        return nodes
 
-    DefaultV1Recipe.graph_config_for_recipe = make_and_connect
+    DefaultV1Recipe._create_predict_nodes = make_and_connect
 
 
 def _hooks(train: Connect, predict: Connect) -> object:

@@ -69,8 +69,12 @@ NEED_RASA = (
 )
 NEED_MORE_THAN_THE_CORE = (
     *("emotion/test_transformers_recognizer.py", "training", "transcription/test_invented_words.py"),
+    *("cli/test_models.py", "cli/test_train_text.py"),
 )
-"""What imports the training's packages, Whisper or onnx: installed where Rasa is."""
+"""What needs the training's packages or those of models: installed where Rasa is."""
+
+NEED_MORE_ONE_BY_ONE = ("test_a_tracker_store", "test_a_model_that_does_not_adapt_is_heard_as_ever")
+"""Tests of modules that need nothing else: deselected, and counted so."""
 
 collect_ignore = [*(NEED_RASA + NEED_MORE_THAN_THE_CORE if RASA is None else ())]
 if RASA is None or RASA[0] != "rasa-pro":
@@ -96,8 +100,12 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses by the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes long, so that ``make test-fast`` leaves it out."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what takes long, so that ``make test-fast`` leaves it out; without Rasa, drop what needs it."""
+    if RASA is None:
+        without = [item for item in items if item.name in NEED_MORE_ONE_BY_ONE]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
     for item in items:
         for fixture, mark in MARKED_BY_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,5 +195,7 @@ def train_bot(folder: Path) -> Path:
         force_training=True,
         core_additional_arguments={"augmentation_factor": 0},  # the stories as they are, for speed
     )
+    if inspect.isawaitable(result):  # in rasa-pro
+        result = asyncio.run(result)
     assert result.model
     return Path(result.model)

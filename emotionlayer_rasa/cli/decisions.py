@@ -48,7 +48,8 @@ def _rows(sender: str, events: Iterable[Mapping[str, Any]]) -> list[dict[str, An
 
     rows = []
     for event in events:
-        decision = Decision.from_metadata(event.get("metadata"))
+        # rasa-pro repeats an action's metadata in the messages that the action sends.
+        decision = Decision.from_metadata(event.get("metadata")) if event.get("event") == "action" else None
         if decision is not None:
             taken = datetime.fromtimestamp(float(event.get("timestamp") or 0.0), timezone.utc)
             time = taken.isoformat(timespec="milliseconds")
