@@ -94,6 +94,6 @@ def test_rewrites_with_placeholders_are_counted_and_those_that_get_through_named
         main, ["check", "-", "--placeholders"], input="\n".join(map(json.dumps, lines))
     )
     assert result.exit_code == 1
-    assert "draft, kind" in result.output
+    assert "draft, kind" in result.stderr
     assert re.search(r"faulty\s+2\s+1\n", result.output)
     assert "b (missed): So it is {n}." in result.output

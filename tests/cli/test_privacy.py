@@ -10,6 +10,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -58,13 +59,11 @@ def redis() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    folder, port = tmp_path_factory.mktemp("postgres"), free_port()
+def postgres() -> Iterator[dict[str, Any]]:
+    folder, port = Path(tempfile.mkdtemp(prefix="postgres")), free_port()
     as_postgres: list[str] = []
     if os.geteuid() == 0:  # which it refuses to run as
         shutil.chown(folder, "postgres")
-        folder.parent.chmod(0o755)
-        folder.parent.parent.chmod(0o755)
         as_postgres = ["runuser", "-u", "postgres", "--"]
     made = [*as_postgres, POSTGRES / "initdb", "-D", folder / "data", "-A", "trust"]
     subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd="/")
@@ -84,6 +83,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
     finally:
         server.terminate()
         server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres", "mongo"])

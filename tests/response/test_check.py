@@ -202,14 +202,13 @@ def test_the_templates_themselves_pass() -> None:
 
 
 @pytest.mark.reply_sets
-@pytest.mark.parametrize(("number", "caught", "refused"), [(1, 0.86, 0.065), (2, 0.88, 0.09)])
-def test_replies_by_other_hands_are_judged_as_well_as_at_their_first_reading(number, caught, refused):
-    path = DATA / f"replies_frozen_{number}.jsonl"
+def test_replies_by_other_hands_are_judged_as_well_as_at_their_first_reading():
+    path = DATA / "replies_frozen_4.jsonl"
     hits: dict[bool, list[bool]] = {True: [], False: []}
     for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
         reasons = check_reply(
             line["reply"], line["strategy"], line["language"], facts=line["slots"], caller=line["caller"]
         )
         hits[bool(line["faults"])].append(bool(reasons))
-    assert sum(hits[True]) >= caught * len(hits[True])
-    assert sum(hits[False]) <= refused * len(hits[False])
+    assert sum(hits[True]) >= 0.9 * len(hits[True])
+    assert sum(hits[False]) <= 0.04 * len(hits[False])

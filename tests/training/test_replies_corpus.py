@@ -50,8 +50,9 @@ def test_older_replies_say_whether_they_may_be_said():
     assert Counter(line["unfit"] for line in lines) == {False: 2979, True: 1439}
 
 
-def test_the_frozen_replies_are_of_the_same_form_and_by_nobody_of_these(data):
-    frozen = read(data / "replies_frozen_3.jsonl")
+@pytest.mark.parametrize("name", ["replies_frozen_3.jsonl", "replies_frozen_4.jsonl"])
+def test_the_frozen_replies_are_of_the_same_form_and_by_nobody_of_these(data, name):
+    frozen = read(data / name)
     assert Counter(line["language"] for line in frozen) == dict.fromkeys(("en", "it", "de", "es", "fr", "pt"), 60)
     assert all(set(line["faults"]) <= FAULTS for line in frozen)
     said = {line["reply"] for lines in HANDS.values() for line in lines}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import time
 
 from emotionlayer_rasa import errors
@@ -26,7 +27,8 @@ class Tickets:
     def issue(self, call: str, sender: str, now: float | None = None) -> str:
         """A ticket for a call and its sender; ``now`` in seconds since 1970."""
         expires = str(int((time.time() if now is None else now) + _TICKET_S))
-        return f"{expires}.{self.digest('ticket', call, sender, expires)}"
+        nonce = secrets.token_hex(8)  # a call that comes back within the second gets another ticket
+        return f"{expires}.{nonce}.{self.digest('ticket', call, sender, expires, nonce)}"
 
     def use(self, ticket: str, call: str, sender: str) -> None:
         """Let a call in, once.
@@ -34,8 +36,9 @@ class Tickets:
         Raises:
             UnauthorizedError: the ticket is not for this call, too old, or used already.
         """
-        expires, _, digest = ticket.partition(".")
-        expected = self.digest("ticket", call, sender, expires)
+        expires, _, rest = ticket.partition(".")
+        nonce, _, digest = rest.partition(".")
+        expected = self.digest("ticket", call, sender, expires, nonce)
         now = time.time()
         self._used = {used: until for used, until in self._used.items() if until >= now}
         genuine = hmac.compare_digest(digest.encode("utf-8", "replace"), expected.encode())
