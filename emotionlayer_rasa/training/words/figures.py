@@ -36,8 +36,9 @@ def caller_figures(read: Read, split: Split) -> dict[str, Any]:
     Returns:
         ``emotion``: share of lines whose most likely emotion is one of the labelled ones, and ``by_language``;
         ``cues``: F1 of each cue; ``cue_f1``: their mean; ``own``: share right where it is labelled; ``ratings``:
-        Pearson's r; ``pairs``: share of the lines of minimal pairs that are right in everything in which the lines
-        of the pair differ (main emotion, cues), and ``by_kind``; ``traps``: the same of those of :data:`TRAPS`.
+        Pearson's r, 0 where nothing is read; ``pairs``: share of the lines of minimal pairs that are right in
+        everything in which the lines of the pair differ (main emotion, cues), and ``by_kind``; ``traps``: the same
+        of those of :data:`TRAPS`.
     """
     lines = caller_lines(split)
     readings = [read(line.text) for line in lines]
@@ -155,6 +156,8 @@ def _ratings(lines: Sequence[Line], readings: Sequence[TextReading]) -> dict[str
         for line, reading in zip(lines, readings, strict=True)
         if reading.emotion.scores
     ]
+    if not read:
+        return dict.fromkeys(DIMENSIONS, 0.0)
     truth, found = (np.asarray(side) for side in zip(*read, strict=True))
     return {axis: _r(truth[:, place], found[:, place]) for place, axis in enumerate(DIMENSIONS)}
 
