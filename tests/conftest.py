@@ -17,7 +17,6 @@ from typing import Any, Callable, ContextManager, Iterator, Mapping
 
 import httpx
 import hypothesis
-import phones
 import pytest
 import yaml
 from llm_endpoint import Endpoint
@@ -47,8 +46,6 @@ MODEL_INPUTS = [
 ]
 
 
-collect_ignore = [] if find_spec("mkdocs") else ["test_site.py"]
-
 MARKED_BY_FIXTURE = {
     "rasa": "server",
     "model": "server",
@@ -65,18 +62,21 @@ RASA = installed()
 NEED_RASA = (
     *("actions", "channels", "integration", "nlg", "nlu", "policies"),
     *("cli/test_decisions.py", "cli/test_doctor.py", "cli/test_init_command.py", "response/test_composer.py"),
-    *("test_conversation.py", "test_logs.py"),
+    *("cli/test_privacy.py", "fuzz", "test_conversation.py", "test_docs.py", "test_examples.py", "test_logs.py"),
 )
 NEED_MORE_THAN_THE_CORE = (
     *("emotion/test_transformers_recognizer.py", "training", "transcription/test_invented_words.py"),
-    *("cli/test_models.py", "cli/test_train_text.py"),
+    *("audio/test_patience.py", "cli/test_models.py", "cli/test_train_text.py"),
+    *("test_distribution.py", "test_dockerfile.py", "test_site.py"),
 )
-"""What needs the training's packages or those of models: installed where Rasa is."""
+"""What needs the training's packages, those of models, or what builds and checks: installed where Rasa is."""
 
 NEED_MORE_ONE_BY_ONE = ("test_a_tracker_store", "test_a_model_that_does_not_adapt_is_heard_as_ever")
 """Tests of modules that need nothing else: deselected, and counted so."""
 
 collect_ignore = [*(NEED_RASA + NEED_MORE_THAN_THE_CORE if RASA is None else ())]
+if not find_spec("mkdocs"):
+    collect_ignore.append("test_site.py")
 if RASA is None or RASA[0] != "rasa-pro":
     collect_ignore.append("rasa_pro")
 
@@ -291,6 +291,8 @@ def serving(model: Path) -> Serving:
 @pytest.fixture(scope="session")
 def assistant(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     """``rasa run`` and ``rasa run actions`` on free ports, ready; ended after the last test."""
+    import phones  # stands on packages of the wires, which the core is tested without
+
     folder, llm_port = tmp_path_factory.mktemp("assistant"), free_port()
     endpoints = yaml.safe_load((ROOT / "endpoints.yml").read_text(encoding="utf-8"))
     endpoints["llm"]["base_url"] = f"http://127.0.0.1:{llm_port}/v1"
