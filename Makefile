@@ -73,6 +73,7 @@ models/assistant.tar.gz: .venv/.demo config.yml domain.yml $(wildcard data/*.yml
 .venv/.test: .venv/.demo
 	@echo "Installing what the tests need (PyTorch too)"
 	@$(PIP) --editable '.[rasa,local-llm,whisper,report,train,teacher,dev,docs]'
+	@$(PIP) --no-deps pipecat-ai
 	@touch $@
 
 .venv/.core: pyproject.toml constraints-core.txt

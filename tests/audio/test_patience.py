@@ -145,8 +145,7 @@ def test_settings_without_the_file_name_what_to_install(monkeypatch: pytest.Monk
         SmartTurnDetector(tmp_path / "x.onnx")
 
 
-@pytest.mark.skipif(smart_turn_file() is None, reason="pip install --no-deps pipecat-ai")
 def test_the_network_of_the_package_gives_a_probability() -> None:
     file = smart_turn_file()
-    assert file
+    assert file, "pip install --no-deps pipecat-ai"
     assert 0 <= SmartTurnDetector(file).probability(load_audio(DATA / "en_complaint.flac").samples) <= 1

@@ -17,8 +17,9 @@ TESTED = {"test_livekit.py": "livekit-agents", "test_pipecat.py": "pipecat-ai"}
 
 
 def _installed(package: str) -> bool:
+    """In a release that we wrap: of an older Pipecat the other tests need a file alone."""
     try:
-        return bool(version(package))
+        return int(version(package).partition(".")[0]) >= 1
     except PackageNotFoundError:
         return False
 
