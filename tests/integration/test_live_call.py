@@ -328,7 +328,7 @@ class Telephone:
         await self.socket.send(json.dumps({"streamSid": "MZ1", **message}))
 
     async def _read(self) -> None:
-        with contextlib.suppress(websockets.ConnectionClosedError):
+        with contextlib.suppress(websockets.ConnectionClosed):  # also while a mark is sent back
             async for message in self.socket:
                 told = json.loads(message)
                 self.messages.append(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ async def test_a_caller_who_asks_for_a_person_is_put_through_and_comes_back(
     async with websockets.connect(url, max_size=None) as socket:
         await phone.dial(socket, parameters)
         await phone.until("mark", 2)
-        await phone.speak(spoken(data / "en_person.flac"))
+        with contextlib.suppress(websockets.ConnectionClosedOK):  # it may be passed on while silence is still sent
+            await phone.speak(spoken(data / "en_person.flac"))
         await asyncio.wait_for(asyncio.gather(line(phone), phone.reading, return_exceptions=True), 300)
         assert socket.close_code == 1000
     (dial,) = await off_loop(lambda: phone.post("?ended=1"))
@@ -63,13 +65,18 @@ async def test_a_caller_who_asks_for_a_person_is_put_through_and_comes_back(
     async with websockets.connect(url, max_size=None) as socket:
         heard = len(phone.played)
         await phone.dial(socket, parameters)
-        while (await off_loop(assistant.slots, sender))["escalated"]:
+        for _ in range(300):
+            if not (await off_loop(assistant.slots, sender))["escalated"]:
+                break
             await asyncio.sleep(0.2)
         assert (await off_loop(said, assistant, sender))[-1] == NOBODY
         await phone.quiet()
         assert len(phone.played) / 8000 > heard / 8000 + 3
         await phone.speak(spoken(data / "en_order.flac"))
-        while len(await off_loop(assistant.turns, sender)) < 3:
+        for _ in range(300):
+            turns = await off_loop(assistant.turns, sender)
+            if "order" in turns[-1]["text"].lower():
+                break
             await asyncio.sleep(0.2)
         await phone.send({"event": "stop", "stop": {"callSid": phone.call}})
         await asyncio.wait_for(phone.reading, 30)
