@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from test_endpointing import RATE, LoudIsSpeech, spoken
+from transformers import WhisperFeatureExtractor
 
 from emotionlayer_rasa.audio import Endpointer, EndpointSettings, Patience, TurnDetector, TurnSettings, load_audio
 from emotionlayer_rasa.audio import turn_detection as module
@@ -112,7 +113,7 @@ def network(tmp_path: Path) -> Path:
 
 
 def test_the_spectrogram_is_whispers() -> None:
-    extractor = pytest.importorskip("transformers").WhisperFeatureExtractor(chunk_length=8)
+    extractor = WhisperFeatureExtractor(chunk_length=8)
     for samples in (load_audio(DATA / "en_complaint.flac").samples, spoken(1, 8, 1), np.zeros(RATE, np.float32)):
         count = 8 * RATE
         padded = np.pad(samples, (max(0, count - len(samples)), 0))[-count:]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from emotionlayer_rasa.response import draft_reply, languages
@@ -34,7 +32,6 @@ STRATEGY = "direct_efficiency"
 
 
 @pytest.mark.anyio
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 @pytest.mark.parametrize("language", languages())
 async def test_the_spoken_disclosure_is_at_most_five_seconds(language: str, anyio_backend: str) -> None:
     text = draft_reply("disclosure", STRATEGY, {}, language, spoken=True).text

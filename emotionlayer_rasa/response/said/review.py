@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from datetime import date
 from functools import cache
+from itertools import chain
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 from typing import Sequence as SequenceOf
 
@@ -123,10 +124,11 @@ def review(reply: str, slots: Mapping[str, Any], caller: str, language: str, tod
     """
     texts = _texts(slots, caller)
     of_texts = {text: _backing(text, language, today) for text in texts if text}
-    backing = [*of_texts.values(), _derived(texts, len(slots), language, today)]
-    known = frozenset(word for one in backing for word in one.words)
+    known = frozenset(word for one in of_texts.values() for word in one.words)
     words = read_words(reply, joints(language), links(language))
-    covered = list(_occurrences(words, backing, language))
+    stretches = {text: list(_occurrences(words, [one], language)) for text, one in of_texts.items()}
+    derived = _occurrences(words, [_derived(texts, len(slots), language, today)], language)
+    covered = [*chain.from_iterable(stretches.values()), *derived]
     reckoned = _is_sum(texts, len(slots), language)
     facts = _facts(reply, words, language)
     found = [
@@ -144,12 +146,12 @@ def review(reply: str, slots: Mapping[str, Any], caller: str, language: str, tod
     found += [(*place, "side") for place in _other_sides(reply, texts, len(slots), language)]
     contacts = [match.span() for match in _CONTACT.finditer(reply)]
     known_contacts = " ".join(texts).lower()
-    given = [(as_text(value), of_texts[text]) for value, text in zip(slots.values(), texts, strict=False) if text]
+    given = [(as_text(value), stretches[text]) for value, text in zip(slots.values(), texts, strict=False) if text]
     found = [one for one in found if not any(start <= one[0] < end for start, end in contacts)]
     found += [(start, end, "contact") for start, end in contacts if reply[start:end].lower() not in known_contacts]
     return Review(
         tuple(Unbacked(reply[start:end], kind) for start, end, kind in sorted(found)),
-        _as_given(reply, words, facts, given, language),
+        _as_given(reply, words, facts, given),
     )
 
 
@@ -157,16 +159,15 @@ def _as_given(
     reply: str,
     words: SequenceOf[Word],
     facts: Iterable[Reading],
-    given: Iterable[tuple[str, _Backing]],
-    language: str,
+    given: Iterable[tuple[str, list[tuple[int, int]]]],
 ) -> str:
     """The reply with the longest stretches of words that say a slot's fact written as the slot has it."""
     spans = {(fact.start, fact.end) for fact in facts}
     stretches = [
         (end - start, start, end, text)
-        for text, backing in given
+        for text, said_at in given
         if len(text) <= _LONGEST_VALUE
-        for start, end in _occurrences(words, [backing], language)
+        for start, end in said_at
         if any(start <= first and last <= end for first, last in spans)
     ]
     taken: set[int] = set()
